@@ -1,0 +1,15 @@
+"""
+nsrp_ros: where somebody is talking, in metres, on the map.
+
+A map of the house (an arrow points from the importer to what it imports):
+
+* `node` -> `parameters`, `microphones`, `messages`, `core`: the ROS node, thin;
+* `simulated_room`: a room that publishes audio, transforms and the true source; the robot that
+  needs no hardware. `demo` runs it beside the node and draws what happened;
+* `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch and safetensors only;
+* `training` -> `core`: what makes and judges the models. Imports no ROS either.
+
+Dimensions, the same everywhere: B batch, M microphones, P = M (M - 1) / 2 pairs, T samples,
+N frames, F bins, L lags, G cells a side, K talkers. SI units and radians stand bare; anything
+else carries its unit (_db, _deg, _ns, _ms).
+"""

@@ -1,0 +1,112 @@
+"""
+Settings of the core, as frozen dataclasses that are validated when they are made.
+
+A network's settings travel inside its checkpoint (see weights.py), so weights and preprocessing
+cannot disagree; the node declares its window parameters from the fields here.
+"""
+
+from dataclasses import dataclass
+
+
+def _require(condition, sentence):
+    if not condition:
+        raise ValueError(sentence)
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How a stream is cut into windows."""
+
+    length: float = 0.5
+    """Seconds of audio in a window (the paper uses 0.5)."""
+    hop: float = 0.25
+    """Seconds between the starts of two windows."""
+    stamp_tolerance: float = 0.02
+    """Seconds that a chunk's stamp may stray from the sample count before it is a discontinuity;
+    half a chunk's duration where that is less, so that one lost chunk is always noticed."""
+
+    def __post_init__(self):
+        """Refuse lengths that no window can have."""
+        _require(0 < self.hop <= self.length, 'hop must be above 0 and at most the window length')
+        _require(self.stamp_tolerance > 0, 'stamp_tolerance must be above 0')
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """
+    A logistic model of the probability that an estimate is within 0.5 m of the talker.
+
+    confidence = 1 / (1 + exp(-(bias + prominence * log(peak prominence) + mics * log(M)))),
+    fitted on simulated rooms by `nsrp_ros.training.calibrate`; peak prominence is defined in
+    localizer.py.
+    """
+
+    bias: float = 0.0
+    prominence: float = 0.0
+    mics: float = 0.0
+
+
+@dataclass(frozen=True)
+class SrpConfig:
+    """Steered response power on a grid that tiles the room."""
+
+    sample_rate: int = 16000
+    """Hertz; other rates are resampled to it."""
+    nx: int = 100
+    ny: int = 100
+    nz: int = 12
+    """Cells along the room's length, width and height; nz = 1 computes TDOAs in two dimensions
+    and ignores all heights, as the paper's baseline seems to."""
+    interpolation: int = 4
+    """How many lags the cross-correlation has for each sample."""
+    sharpness: float = 0.0
+    """Inverse temperature of the soft maximum over heights; 0 takes the maximum itself."""
+    confidence: Confidence = Confidence()
+
+    def __post_init__(self):
+        """Refuse empty grids."""
+        _require(min(self.nx, self.ny, self.nz, self.interpolation) >= 1,
+                 'nx, ny, nz and interpolation must be 1 or more')
+        _require(self.sharpness >= 0, 'sharpness must not be negative')
+
+
+@dataclass(frozen=True)
+class CrnnConfig:
+    """
+    The paper's network (Fig. 3) and its multichannel baselines (section V-B).
+
+    The defaults are the paper's text: kernels of one frame by two bins, frequency averaging,
+    about a million parameters. The authors' published code has `kernel_time=2` and
+    `frequency_pooling='max'`.
+    """
+
+    n_channels: int = 2
+    """Microphones that enter together: 2 for Neural-SRP, 4 or 6 for CRNN4 and CRNN6."""
+    sample_rate: int = 16000
+    n_fft: int = 1024
+    hop_length: int = 512
+    centred: bool = False
+    """Whether STFT frames are centred on their time (they then look n_fft / 2 ahead)."""
+    conv_channels: int = 64
+    n_blocks: int = 4
+    kernel_time: int = 1
+    kernel_freq: int = 2
+    frequency_pooling: str = 'mean'
+    gru_units: int = 64
+    gru_layers: int = 2
+    mlp_units: int = 625
+    grid_size: int = 25
+    """Cells along each side of the map, scaled to the room."""
+    confidence: Confidence = Confidence()
+
+    def __post_init__(self):
+        """Refuse settings that the network has no meaning for."""
+        _require(self.n_channels >= 2, 'n_channels must be 2 or more')
+        _require(self.frequency_pooling in ('mean', 'max'),
+                 "frequency_pooling must be 'mean' or 'max'")
+        _require(self.n_fft >> self.n_blocks >= 2, 'n_fft is too small for n_blocks')
+
+    @property
+    def n_metadata(self):
+        """Length of phi: each microphone's xyz and the room's xyz (paper, eq. 3)."""
+        return 3 * self.n_channels + 3

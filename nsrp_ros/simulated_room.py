@@ -1,0 +1,187 @@
+"""
+A room without hardware: it publishes what its microphones hear, where they are, and the truth.
+
+Talkers at `talker_positions` take turns in a pyroomacoustics shoebox. The node publishes, in
+real time: `audio` (audio_common_msgs/AudioDataStamped, interleaved S16LE) with its latched
+`audio_info`, the microphones' frames on /tf, and `true_source` (geometry_msgs/PoseStamped) while
+somebody talks. Frames named in the live parameter `hidden_frames` are not published, as when a
+device drops out of the network.
+"""
+
+import sys
+
+from audio_common_msgs.msg import AudioDataStamped
+from audio_common_msgs.msg import AudioInfo
+from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import TransformStamped
+from nsrp_ros.messages import bytes_from_samples
+from nsrp_ros.messages import set_stamp
+from nsrp_ros.performance import CHUNK
+from nsrp_ros.performance import DEFAULT_SCENE
+from nsrp_ros.performance import perform
+from nsrp_ros.performance import SAMPLE_RATE
+from nsrp_ros.performance import Scene
+from nsrp_ros.training.speech import find_speech
+from nsrp_ros.training.speech import SpeechError
+from nsrp_ros.training.speech import TALKERS
+import numpy as np
+from rcl_interfaces.msg import FloatingPointRange
+from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import SetParametersResult
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+from rclpy.task import Future
+from tf2_msgs.msg import TFMessage
+
+NS = 1_000_000_000
+
+
+class SimulatedRoom(Node):
+    """See the module's docstring."""
+
+    def __init__(self, **kwargs):
+        super().__init__('simulated_room', **kwargs)
+        declare = self._declare
+        self._frame_id = declare('frame_id', 'map', 'frame of the room, whose corner is 0, 0, 0')
+        mics = declare('microphone_positions', DEFAULT_SCENE.mic_positions.ravel().tolist(),
+                       "the microphones' x, y, z one after another, metres")
+        talkers = declare('talker_positions', DEFAULT_SCENE.talker_positions.ravel().tolist(),
+                          "the talkers' x, y, z one after another, metres")
+        prefix = declare('microphone_frame_prefix', 'mic_', 'microphone k has the frame '
+                         '<prefix>k')
+        scene = Scene(
+            room_dims=tuple(declare('room_dims', list(DEFAULT_SCENE.room_dims),
+                                    'length, width and height, metres')),
+            rt60=declare('rt60', DEFAULT_SCENE.rt60,
+                         'reverberation time, seconds; 0 is anechoic', 0.0, 2.0),
+            mic_positions=_triples('microphone_positions', mics),
+            talker_positions=_triples('talker_positions', talkers),
+            turn_seconds=declare('turn_seconds', DEFAULT_SCENE.turn_seconds,
+                                 'how long each talker talks', 0.5, 600.0),
+            pause_seconds=declare('pause_seconds', DEFAULT_SCENE.pause_seconds,
+                                  'silence between two turns', 0.0, 600.0),
+            snr_db=declare('snr_db', DEFAULT_SCENE.snr_db,
+                           'speech over sensor noise, dB', -20.0, 100.0))
+        speech = declare('speech', 'auto', "'prompts' (Debian's voice prompts, fetched once), "
+                         "'synthetic', a folder of audio files, or 'auto'")
+        seed = declare('seed', 0, 'chooses the speech and the noise')
+        self.finished = Future()
+        self._loop = declare('loop', True, 'start again after the last turn, rather than exit')
+        self.declare_parameter('hidden_frames', Parameter.Type.STRING_ARRAY, ParameterDescriptor(
+            description='microphone frames that are not published; may change at any time'))
+        self._hidden = ()
+        self._on_parameters(self._parameters.values())
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+        bank, description = find_speech(speech, TALKERS['test'], sample_rate=SAMPLE_RATE)
+        self.get_logger().info(f'speech: {description}')
+        self._signals, self._turns = perform(
+            scene, bank.utterances(min_seconds=1.0), np.random.default_rng(seed))
+        self._mics = {f'{prefix}{k}': p for k, p in enumerate(scene.mic_positions)}
+
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._audio = self.create_publisher(AudioDataStamped, 'audio', 50)
+        self._info = self.create_publisher(AudioInfo, 'audio_info', latched)
+        self._truth = self.create_publisher(PoseStamped, 'true_source', 10)
+        self._tf = self.create_publisher(TFMessage, '/tf', 100)
+        self._info.publish(AudioInfo(
+            channels=len(self._mics), sample_rate=SAMPLE_RATE, sample_format='S16LE',
+            bitrate=SAMPLE_RATE * 16 * len(self._mics), coding_format='wave'))
+        # It takes DDS a moment to introduce everybody to each other.
+        self._start_ns = self.get_clock().now().nanoseconds + NS
+        self._n_played = 0
+        self.create_timer(CHUNK / SAMPLE_RATE / 2, self._play)
+        self.get_logger().info(f'{len(self._mics)} microphones, {len(self._turns)} talkers, '
+                               f'rt60 {scene.rt60:g} s, SNR {scene.snr_db:g} dB')
+
+    def _declare(self, name, default, description, low=None, high=None):
+        descriptor = ParameterDescriptor(description=description, read_only=True)
+        if low is not None:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        return self.declare_parameter(name, default, descriptor).value
+
+    def _on_parameters(self, parameters):
+        for parameter in parameters:
+            if parameter.name == 'hidden_frames':
+                self._hidden = tuple(parameter.value or ())
+        return SetParametersResult(successful=True)
+
+    def _play(self):
+        """Publish every chunk whose last sample has been heard by now."""
+        now_ns = self.get_clock().now().nanoseconds
+        while not self.finished.done() and self._time_ns(self._n_played + CHUNK) <= now_ns:
+            if not self._loop and self._n_played >= len(self._signals):
+                self.finished.set_result(True)
+                return
+            first, last = self._n_played, self._n_played + CHUNK - 1
+            # Positions go out before the sound that was heard there.
+            self._publish_frames(self._time_ns(last))
+            self._publish_truth(first, last)
+            chunk = np.take(self._signals, np.arange(first, last + 1), axis=0, mode='wrap')
+            message = AudioDataStamped()
+            set_stamp(message.header.stamp, self._time_ns(first))
+            message.audio.data = bytes_from_samples(chunk)
+            self._audio.publish(message)
+            self._n_played += CHUNK
+
+    def _time_ns(self, sample):
+        return self._start_ns + sample * NS // SAMPLE_RATE
+
+    def _publish_frames(self, time_ns):
+        message = TFMessage()
+        for frame, position in self._mics.items():
+            if frame in self._hidden:
+                continue
+            transform = TransformStamped(child_frame_id=frame)
+            transform.header.frame_id = self._frame_id
+            set_stamp(transform.header.stamp, time_ns)
+            t = transform.transform.translation
+            t.x, t.y, t.z = (float(v) for v in position)
+            transform.transform.rotation.w = 1.0
+            message.transforms.append(transform)
+        self._tf.publish(message)
+
+    def _publish_truth(self, first, last):
+        length = len(self._signals)
+        for turn in self._turns:
+            if turn.start <= first % length and last % length < turn.stop:
+                message = PoseStamped()
+                message.header.frame_id = self._frame_id
+                set_stamp(message.header.stamp, self._time_ns(last))
+                p = message.pose.position
+                p.x, p.y, p.z = (float(v) for v in turn.position)
+                message.pose.orientation.w = 1.0
+                self._truth.publish(message)
+
+
+def _triples(name, flat):
+    if len(flat) % 3:
+        raise ValueError(f'{name} must hold x, y, z for each, got {len(flat)} numbers')
+    return np.asarray(flat, dtype=np.float64).reshape(-1, 3)
+
+
+def main(args=None):
+    """Play until interrupted, or once through; exit with 1 where the scene cannot be."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = SimulatedRoom()
+        rclpy.spin_until_future_complete(node, node.finished)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ParameterException, SpeechError, ValueError) as error:
+        rclpy.logging.get_logger('simulated_room').fatal(str(error))
+        sys.exit(1)
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,207 @@
+"""
+A training run: its settings, its stages one after the other, and what it leaves behind.
+
+The command line is train.py.
+"""
+
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import timedelta
+import json
+import time
+
+import lightning
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+import torch
+
+from nsrp_ros.core.config import CrnnConfig
+from nsrp_ros.core.neural_srp import Crnn
+from nsrp_ros.core.weights import find_weights
+from nsrp_ros.core.weights import load_checkpoint
+from nsrp_ros.core.weights import save_checkpoint
+from nsrp_ros.training.learning import CrnnLearning
+from nsrp_ros.training.learning import Rate
+from nsrp_ros.training.learning import TimedCosine
+from nsrp_ros.training.plots import draw_curves
+from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.stages import FreshStage
+from nsrp_ros.training.stages import stored_scenes
+from nsrp_ros.training.stages import StoredStage
+from nsrp_ros.training.targets import TargetConfig
+
+NETWORKS = {
+    'neural_srp': (CrnnConfig(), TargetConfig('hyperbolic')),
+    'neural_srp_code': (
+        CrnnConfig(kernel_time=2, frequency_pooling='max', centred=True),
+        TargetConfig('normalised', 0.5, flat=True)),
+    'crnn4': (CrnnConfig(n_channels=4), TargetConfig('gaussian')),
+    'crnn6': (CrnnConfig(n_channels=6), TargetConfig('gaussian')),
+}
+"""
+What can be trained: the paper's text, its authors' published code, and the baselines of section
+V-B. NeuralSRP+ is neural_srp, trained on with --start.
+"""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run; the defaults are the paper's (section V-C)."""
+
+    method: str = 'neural_srp'
+    stages: tuple = ('anechoic_sim', 'reverb_sim')
+    """Presets of rooms, in the order in which they are learnt."""
+    target: TargetConfig = TargetConfig()
+    batch_size: int = 16
+    """Of each process."""
+    learning_rate: float = 5e-4
+    max_epochs: int = 50
+    patience: int = 3
+    """Epochs without a lower validation loss after which a stage ends."""
+    seed: int = 0
+    online: bool = False
+    """Whether rooms are simulated while training instead of read from data sets; the settings
+    below matter only then."""
+    minutes: tuple = ()
+    """How long each stage lasts, instead of max_epochs and patience; the learning rate falls
+    to zero within it."""
+    batches_per_epoch: int = 625
+    """The paper's 10,000 samples in batches of 16."""
+    rooms_at_once: int = 256
+    pairs_per_room: int = 15
+    n_val: int = 512
+    speech: str = 'auto'
+    precision: str = '32-true'
+    compile_encoder: bool = False
+    start: str = ''
+    """Weights to start from: a method's name or a file."""
+
+    def __post_init__(self):
+        """Refuse runs that cannot be."""
+        unknown = set(self.stages) - set(PRESETS)
+        if self.method not in NETWORKS or unknown or not self.stages:
+            raise ValueError(f'methods are {sorted(NETWORKS)}, stages {sorted(PRESETS)}; '
+                             f'got {self.method!r}, {self.stages}')
+        if self.minutes and len(self.minutes) != len(self.stages):
+            raise ValueError('minutes must be given for every stage')
+
+
+def run_stage(config, learning, data, folder, minutes, devices, resume):
+    """
+    Train through one stage and leave the best weights in the network.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        See there.
+    learning : CrnnLearning
+        Trained in place.
+    data : StoredStage or FreshStage
+        What it learns from.
+    folder : pathlib.Path
+        Where curves and checkpoints go.
+    minutes : float or None
+        How long the stage lasts; None ends it as the paper does.
+    devices : int
+        Processes, one a GPU where there are GPUs.
+    resume : bool
+        Whether to go on from the folder's last checkpoint.
+
+    Returns
+    -------
+    dict
+        Epochs, steps, best validation loss, samples a second and minutes of this stage.
+
+    """
+    summary = folder / 'summary.json'
+    best = ModelCheckpoint(folder, 'best', monitor='val_loss', save_weights_only=True,
+                           enable_version_counter=False)
+    last = ModelCheckpoint(folder, 'last', enable_version_counter=False)
+    rate = Rate()
+    callbacks = [best, last, rate, TQDMProgressBar(refresh_rate=25)]
+    if minutes:
+        timer = Timer(timedelta(minutes=minutes), interval='epoch')
+        callbacks += [timer, TimedCosine(timer, minutes)]
+    else:
+        callbacks.append(EarlyStopping('val_loss', patience=config.patience))
+    checkpoint = folder / 'last.ckpt'
+    if not (resume and summary.is_file()):
+        trainer = lightning.Trainer(
+            accelerator='auto', devices=devices, strategy='ddp' if devices > 1 else 'auto',
+            precision=config.precision, max_epochs=-1 if minutes else config.max_epochs,
+            callbacks=callbacks, logger=CSVLogger(folder, name='', version='curves'),
+            num_sanity_val_steps=0, enable_model_summary=False, log_every_n_steps=50,
+            use_distributed_sampler=False, benchmark=True)
+        start = time.perf_counter()
+        trainer.fit(learning, data, weights_only=False, ckpt_path=(
+            str(checkpoint) if resume and checkpoint.is_file() else None))
+        if trainer.is_global_zero:
+            summary.write_text(json.dumps({
+                'stage': folder.name, 'epochs': trainer.current_epoch,
+                'steps': trainer.global_step, 'best_val_loss': float(best.best_model_score),
+                'samples_per_second': rate.per_second, 'devices': devices,
+                'minutes': (time.perf_counter() - start) / 60, **data.describe()}, indent=1))
+            draw_curves(folder / 'curves/metrics.csv', folder / 'curves.png')
+        trainer.strategy.barrier()
+    # A run with a clock ends at a learning rate of zero: its last weights are its best.
+    weights = checkpoint if minutes else folder / 'best.ckpt'
+    state = torch.load(weights, map_location='cpu', weights_only=False)['state_dict']
+    learning.load_state_dict(state)
+    return json.loads(summary.read_text())
+
+
+def run(config, out, data, devices=1, resume=False):
+    """
+    Train through all stages and write the weights.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        See there.
+    out : pathlib.Path
+        The run's folder.
+    data : pathlib.Path
+        Where data sets lie; not used online.
+    devices : int
+        Processes, one a GPU where there are GPUs.
+    resume : bool
+        Whether to go on where this folder's run stopped.
+
+    Returns
+    -------
+    list of dict
+        What `run_stage` returns, for each stage.
+
+    """
+    lightning.seed_everything(config.seed, verbose=False)
+    torch.set_float32_matmul_precision('high')  # TF32 on GPUs that have it
+    crnn, _ = NETWORKS[config.method]
+    model = load_checkpoint(find_weights(config.start)) if config.start else Crnn(crnn)
+    if replace(model.config, confidence=crnn.confidence) != crnn:
+        raise ValueError(f'the weights {config.start!r} are not of a {config.method}')
+    learning = CrnnLearning(model, config.target, config.learning_rate, config.compile_encoder)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / 'config.json').write_text(json.dumps(
+        {'train': asdict(config), 'network': asdict(model.config)}, indent=1))
+    summaries = []
+    for number, preset in enumerate(config.stages, 1):
+        if config.online:
+            stage = FreshStage(
+                preset, config.speech, crnn.n_channels, config.batch_size, config.seed + number,
+                config.batches_per_epoch, config.rooms_at_once, config.pairs_per_room,
+                config.n_val)
+        else:
+            stage = StoredStage(stored_scenes(data, preset, 'train', crnn.n_channels),
+                                stored_scenes(data, preset, 'val', crnn.n_channels),
+                                crnn.n_channels, config.batch_size, config.seed + number)
+        folder = out / f'{number}-{preset}'
+        folder.mkdir(exist_ok=True)
+        minutes = config.minutes[number - 1] if config.minutes else None
+        summaries.append(run_stage(config, learning, stage, folder, minutes, devices, resume))
+    if learning.global_rank == 0:
+        save_checkpoint(out / f'{config.method}.safetensors', model, config.method)
+    return summaries

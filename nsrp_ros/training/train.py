@@ -1,0 +1,95 @@
+"""
+Train a network, as the paper does or on rooms that are simulated while it learns.
+
+    python -m nsrp_ros.training.train neural_srp runs/paper
+    python -m nsrp_ros.training.train neural_srp runs/online --online --minutes 2 8
+
+The paper's recipe is the default: Adam at 5e-4, batches of 16, at most 50 epochs, patience 3,
+first on anechoic rooms, then on reverberant ones. Every run leaves its configuration, curves,
+checkpoints and METHOD.safetensors in its folder, and goes on where it stopped with --resume.
+"""
+
+import argparse
+from dataclasses import replace
+import json
+from pathlib import Path
+
+from nsrp_ros.training.recipe import NETWORKS
+from nsrp_ros.training.recipe import run
+from nsrp_ros.training.recipe import TrainConfig
+from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.targets import TargetConfig
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python -m nsrp_ros.training.train', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = TrainConfig()
+    add = parser.add_argument
+    add('method', choices=sorted(NETWORKS), help='which network')
+    add('out', type=Path, help='folder of the run')
+    add('--stages', nargs='+', choices=sorted(PRESETS), default=list(default.stages),
+        help='kinds of rooms, in the order in which they are learnt (default: %(default)s)')
+    add('--data', type=Path, default=Path('data'), help='folder of the data sets')
+    add('--start', default='', metavar='WEIGHTS',
+        help='start from these weights, a name in models/ or a file; with --stages libri_adhoc '
+             'this makes NeuralSRP+')
+    add('--resume', action='store_true', help='go on where the run in this folder stopped')
+    add('--seed', type=int, default=default.seed)
+    add('--devices', type=int, default=1, help='GPUs (or processes), by lightning DDP')
+    add('--compare', type=Path, metavar='RUN',
+        help='print the speed-up over this run, the one-GPU run of the same settings')
+    recipe = parser.add_argument_group('recipe')
+    add = recipe.add_argument
+    add('--batch-size', type=int, default=default.batch_size, help='default %(default)s')
+    add('--learning-rate', type=float, default=default.learning_rate, help='default %(default)s')
+    add('--max-epochs', type=int, default=default.max_epochs, help='default %(default)s')
+    add('--patience', type=int, default=default.patience,
+        help='epochs without improvement that end a stage (default %(default)s)')
+    add('--target', choices=('hyperbolic', 'normalised', 'gaussian'),
+        help="what to draw (default: the method's own)")
+    add('--sigma', type=float, help='width of the target, see targets.TargetConfig')
+    fresh = parser.add_argument_group('online training')
+    add = fresh.add_argument
+    add('--online', action='store_true', help='simulate fresh rooms instead of reading data sets')
+    add('--minutes', type=float, nargs='+', default=[],
+        help='how long each stage lasts; the learning rate falls to zero within it')
+    add('--batches-per-epoch', type=int, default=default.batches_per_epoch,
+        help='batches between validations (default %(default)s)')
+    add('--rooms-at-once', type=int, default=default.rooms_at_once, help='default %(default)s')
+    add('--pairs-per-room', type=int, default=default.pairs_per_room, help='default %(default)s')
+    add('--n-val', type=int, default=default.n_val, help='validation rooms (default %(default)s)')
+    add('--speech', default=default.speech, help="'auto', 'prompts', 'synthetic' or a folder")
+    add('--precision', default=default.precision, choices=('32-true', 'bf16-mixed'),
+        help='of the convolutions')
+    add('--compile', action='store_true', dest='compile_encoder',
+        help='compile the convolutions, worth it for runs of many minutes on a GPU')
+    options = vars(parser.parse_args(arguments))
+
+    kind, sigma = options.pop('target'), options.pop('sigma')
+    target = NETWORKS[options['method']][1]
+    if kind and kind != target.kind:
+        target = TargetConfig(kind, 0.5 if kind == 'normalised' else 1.0)
+    if sigma:
+        target = replace(target, sigma=sigma)
+    out, data, compare = (options.pop(name) for name in ('out', 'data', 'compare'))
+    devices, resume = options.pop('devices'), options.pop('resume')
+    config = TrainConfig(**{name: tuple(value) if isinstance(value, list) else value
+                            for name, value in options.items()}, target=target)
+    summaries = run(config, out, data, devices, resume)
+    for summary in summaries:
+        print('{stage}: {epochs} epochs, {steps} steps, {minutes:.1f} min, best validation loss '
+              '{best_val_loss:.4f}, {samples_per_second:.0f} samples/s on {devices} device(s)'
+              .format(**summary))
+    if compare:
+        last = json.loads((compare / f'{len(summaries)}-{config.stages[-1]}/summary.json')
+                          .read_text())
+        print('speed-up over {}: {:.2f} on {} devices against {}'.format(
+            compare, summaries[-1]['samples_per_second'] / last['samples_per_second'],
+            devices, last['devices']))
+
+
+if __name__ == '__main__':
+    main()

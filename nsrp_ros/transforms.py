@@ -1,0 +1,181 @@
+"""
+Transforms at a moment of time: tf2_ros where it is installed, pytransform3d where it is not.
+
+Both stand behind one small interface, which the node and the tests use alike:
+
+    listener = make_listener(node)
+    translation, quaternion = listener.lookup('map', 'mic_0', stamp_ns)
+
+A quaternion is (x, y, z, w), as geometry_msgs/Quaternion is.
+"""
+
+from collections import deque
+import threading
+
+import numpy as np
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+
+try:
+    import tf2_ros
+except ImportError:  # a machine with the PyPI wheels only
+    tf2_ros = None
+try:
+    from tf_transformations import quaternion_matrix
+except ImportError:
+    quaternion_matrix = None
+
+NS = 1_000_000_000
+CACHE_SECONDS = 10.0
+"""How much of the past is kept, as in tf2."""
+
+
+class LookupFailure(LookupError):
+    """A transform is not there for that time; the text says which and why."""
+
+
+def rotate(quaternion, points):
+    """
+    Turn points by a unit quaternion.
+
+    Parameters
+    ----------
+    quaternion : array_like
+        Shape (4,), x, y, z, w.
+    points : array_like
+        Shape (..., 3), metres.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (..., 3).
+
+    """
+    if quaternion_matrix is not None:
+        matrix = quaternion_matrix(quaternion)[:3, :3]
+    else:
+        from transforms3d.quaternions import quat2mat
+        matrix = quat2mat(np.roll(quaternion, 1))  # transforms3d puts w first
+    return np.asarray(points) @ matrix.T
+
+
+def make_listener(node):
+    """Listen to /tf and /tf_static with tf2_ros if this machine has it."""
+    return Tf2Listener(node) if tf2_ros is not None else WheelListener(node)
+
+
+class Tf2Listener:
+    """tf2_ros behind this module's interface."""
+
+    def __init__(self, node):
+        from rclpy.duration import Duration
+        self._buffer = tf2_ros.Buffer(cache_time=Duration(seconds=CACHE_SECONDS))
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+
+    def lookup(self, target_frame, source_frame, stamp_ns):
+        """Return the source frame's translation and quaternion in the target frame."""
+        from rclpy.time import Time
+        try:
+            found = self._buffer.lookup_transform(
+                target_frame, source_frame, Time(nanoseconds=stamp_ns))
+        except tf2_ros.TransformException as error:
+            raise LookupFailure(str(error)) from error
+        t, r = found.transform.translation, found.transform.rotation
+        return np.array([t.x, t.y, t.z]), np.array([r.x, r.y, r.z, r.w])
+
+
+class WheelListener:
+    """
+    The equivalent of tf2_ros on pytransform3d, for machines without it.
+
+    It follows tf2's rules: static transforms hold for ever; moving ones are interpolated
+    between two stamps and never extrapolated, so a frame that is no longer published goes stale
+    at once.
+    """
+
+    def __init__(self, node):
+        from tf2_msgs.msg import TFMessage
+        self._lock = threading.Lock()
+        self._static = {}  # child: (parent, pq)
+        self._moving = {}  # child: deque of (stamp_ns, parent, pq), ordered by stamp
+        node.create_subscription(TFMessage, '/tf', self._on_moving, 100)
+        node.create_subscription(
+            TFMessage, '/tf_static', self._on_static,
+            QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+
+    def _on_static(self, message):
+        with self._lock:
+            for child, parent, _, pq in _transforms(message):
+                self._static[child] = (parent, pq)
+
+    def _on_moving(self, message):
+        with self._lock:
+            for child, parent, stamp_ns, pq in _transforms(message):
+                history = self._moving.setdefault(child, deque())
+                if history and stamp_ns < history[-1][0] - CACHE_SECONDS * NS:
+                    history.clear()  # the clock was set back, or a bag started again
+                if history and stamp_ns <= history[-1][0]:
+                    continue  # late or repeated: what is known already stands
+                history.append((stamp_ns, parent, pq))
+                while history[0][0] < stamp_ns - CACHE_SECONDS * NS:
+                    history.popleft()
+
+    def lookup(self, target_frame, source_frame, stamp_ns):
+        """Return the source frame's translation and quaternion in the target frame."""
+        from pytransform3d.transform_manager import TransformManager
+        from pytransform3d.transformations import pq_from_transform
+        from pytransform3d.transformations import transform_from_pq
+        if source_frame == target_frame:
+            return np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])
+        tree = TransformManager()
+        with self._lock:
+            for frame in (source_frame, target_frame):
+                self._add_ancestors(tree, frame, stamp_ns, transform_from_pq)
+        try:
+            pq = pq_from_transform(tree.get_transform(source_frame, target_frame))
+        except KeyError as error:
+            raise LookupFailure(f'no transform connects {source_frame!r} '
+                                f'with {target_frame!r}') from error
+        return pq[:3], np.roll(pq[3:], -1)
+
+    def _add_ancestors(self, tree, frame, stamp_ns, transform_from_pq):
+        """Add what is known of a frame and everything above it at that time."""
+        seen = set()
+        while frame not in seen:
+            seen.add(frame)
+            if frame in self._moving:
+                parent, pq = _at(self._moving[frame], frame, stamp_ns)
+            elif frame in self._static:
+                parent, pq = self._static[frame]
+            else:
+                return
+            tree.add_transform(frame, parent, transform_from_pq(pq))
+            frame = parent
+
+
+def _transforms(message):
+    """Iterate over a TFMessage: child, parent, stamp_ns and (x, y, z, qw, qx, qy, qz)."""
+    for item in message.transforms:
+        t, r = item.transform.translation, item.transform.rotation
+        pq = np.array([t.x, t.y, t.z, r.w, r.x, r.y, r.z])
+        # tf2 ignores such transforms too: what is not a rotation must not move a microphone.
+        if np.isfinite(pq).all() and abs(np.linalg.norm(pq[3:]) - 1) < 1e-2:
+            stamp = item.header.stamp
+            yield (item.child_frame_id, item.header.frame_id, stamp.sec * NS + stamp.nanosec, pq)
+
+
+def _at(history, frame, stamp_ns):
+    """Interpolate a moving frame between the two transforms around a time."""
+    from pytransform3d.transformations import pq_slerp
+    if stamp_ns > history[-1][0]:
+        late = (stamp_ns - history[-1][0]) / NS
+        raise LookupFailure(f'the newest transform of {frame!r} is {late:.3f} s too old')
+    if stamp_ns < history[0][0]:
+        early = (history[0][0] - stamp_ns) / NS
+        raise LookupFailure(f'the oldest transform of {frame!r} is {early:.3f} s too new')
+    after = next(k for k, item in enumerate(history) if item[0] >= stamp_ns)
+    new_ns, parent, new = history[after]
+    old_ns, _, old = history[after - 1] if after else history[after]
+    if new_ns == stamp_ns or new_ns == old_ns:
+        return parent, new
+    return parent, pq_slerp(old, new, (stamp_ns - old_ns) / (new_ns - old_ns))

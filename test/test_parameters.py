@@ -1,0 +1,82 @@
+"""Parameters are declared from one dataclass, and wrong ones are refused with a sentence."""
+
+from dataclasses import fields
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from nsrp_ros import parameters
+from nsrp_ros.parameters import NodeConfig
+
+ROOM = {'room_dims': (6.0, 5.0, 3.0), 'microphone_frames': ('a', 'b', 'c')}
+
+
+@pytest.fixture
+def make_node():
+    """Return a maker of nodes with parameter overrides, in a context of its own."""
+    context = Context()
+    rclpy.init(context=context, domain_id=31)
+    nodes = []
+
+    def make(**values):
+        overrides = [Parameter(name, value=list(v) if isinstance(v, tuple) else v)
+                     for name, v in values.items()]
+        nodes.append(Node('test', context=context, parameter_overrides=overrides))
+        return nodes[-1]
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    context.try_shutdown()
+
+
+def test_what_the_user_sets_arrives(make_node):
+    """Overrides reach the configuration with their types, defaults fill the rest."""
+    config = parameters.declare(make_node(**ROOM, map_resolution=0.25, min_microphones=4))
+    assert config == NodeConfig(**ROOM, map_resolution=0.25, min_microphones=4)
+    assert config.window.length == 0.5
+
+
+def test_every_parameter_is_described(make_node):
+    """Descriptions, ranges and what may change live are there for `ros2 param describe`."""
+    node = make_node(**ROOM)
+    parameters.declare(node)
+    for spec in fields(NodeConfig):
+        descriptor = node.describe_parameter(spec.name)
+        assert len(descriptor.description) > 10
+        assert descriptor.read_only is not spec.metadata['live']
+        if spec.type in (int, float):
+            assert descriptor.integer_range or descriptor.floating_point_range
+
+
+@pytest.mark.parametrize('values, sentence', [
+    ({'microphone_frames': ('a', 'b')}, 'room_dims must be three numbers'),
+    (ROOM | {'room_dims': (6.0, 5.0)}, 'room_dims must be three numbers'),
+    (ROOM | {'room_dims': (6.0, -5.0, 3.0)}, 'room_dims must be above 0'),
+    (ROOM | {'room_origin': (0.0, float('nan'), 0.0)}, 'room_origin must be three numbers'),
+    (ROOM | {'frame_id': ''}, 'frame_id'),
+    (ROOM | {'microphone_frames': ('a',)}, 'one TF frame for each'),
+    (ROOM | {'microphone_frames': ('a', 'b', 'a')}, 'a frame twice'),
+    (ROOM | {'microphone_source': 'telepathy'}, "'tf' or 'pose_array'"),
+    (ROOM | {'window_hop': 0.6}, 'hop must be'),
+    (ROOM | {'map_resolution': 0.0}, 'map_resolution'),
+    (ROOM | {'queue_size': 0}, 'queue_size'),
+    (ROOM | {'method': 7}, 'method'),
+])
+def test_wrong_values_are_refused(make_node, values, sentence):
+    """The sentence names the parameter."""
+    with pytest.raises((ValueError, rclpy.exceptions.ParameterException), match=sentence):
+        parameters.declare(make_node(**values))
+
+
+def test_live_changes_are_all_or_nothing():
+    """A change that makes no sense leaves everything as it was, and says why."""
+    config = NodeConfig(**ROOM)
+    changed, result = parameters.updated(config, [Parameter('min_microphones', value=2)])
+    assert result.successful and changed.min_microphones == 2
+    same, result = parameters.updated(config, [Parameter('frame_id', value='')])
+    assert not result.successful and 'frame_id' in result.reason and same is config
+    other, result = parameters.updated(config, [Parameter('use_sim_time', value=True)])
+    assert result.successful and other == config

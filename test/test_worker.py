@@ -1,0 +1,57 @@
+"""The worker's queue is bounded, and loses nothing without a word."""
+
+import threading
+import time
+
+from nsrp_ros.worker import Worker
+
+
+def test_items_are_processed_in_order():
+    """One after another, in a thread of its own."""
+    done, ready = [], threading.Event()
+
+    def process(item):
+        done.append((item, threading.current_thread().name))
+        if item == 9:
+            ready.set()
+    worker = Worker(process, size=100)
+    assert [worker.put(k) for k in range(10)] == [None] * 10
+    assert ready.wait(5)
+    assert done == [(k, 'worker') for k in range(10)]
+    worker.stop()
+
+
+def test_the_oldest_is_dropped_and_returned():
+    """While one item is in hand, only `size` others wait; the dropped ones are handed back."""
+    started, go, done = threading.Event(), threading.Event(), []
+
+    def process(item):
+        started.set()
+        go.wait(5)
+        done.append(item)
+    worker = Worker(process, size=2)
+    worker.put(0)
+    assert started.wait(5)
+    assert [worker.put(k) for k in range(1, 6)] == [None, None, 1, 2, 3]
+    go.set()
+    deadline = time.monotonic() + 5
+    while len(done) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert done == [0, 4, 5]
+    worker.stop()
+
+
+def test_stopping_waits_for_the_item_in_hand_only():
+    """What waits is dropped; afterwards nothing runs."""
+    started, done = threading.Event(), []
+
+    def process(item):
+        started.set()
+        time.sleep(0.1)
+        done.append(item)
+    worker = Worker(process, size=5)
+    for k in range(4):
+        worker.put(k)
+    assert started.wait(5)
+    worker.stop()
+    assert done == [0]
