@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 from pathlib import Path
-import signal
 import subprocess
 import sys
 import time
@@ -99,7 +98,7 @@ def _process(module, name, out, arguments):
             yield process
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # unlike SIGINT, never ignored where jobs run in the background
                 try:
                     process.wait(timeout=5)
                 except subprocess.TimeoutExpired:

@@ -67,6 +67,9 @@ class LocalizerNode(Node):
     """See the module's docstring; the parameters are described in parameters.py."""
 
     def __init__(self, **kwargs):
+        # Before all else: a node that cannot be made is destroyed, too.
+        self._stopping = threading.Event()
+        self._worker = None
         super().__init__('localizer', **kwargs)
         self.config = parameters.declare(self)
         config = self.config
@@ -74,7 +77,6 @@ class LocalizerNode(Node):
         self._status = Status(self, config.method)
         self._buffer = WindowBuffer(config.window)
         self._info = None
-        self._stopping = threading.Event()
 
         listener = make_listener(self)
         if config.microphone_source == 'tf':
@@ -96,7 +98,7 @@ class LocalizerNode(Node):
             AudioInfo, 'audio_info', self._on_info, LATCHED,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda _: None))
         self.create_subscription(
-            AudioDataStamped, 'audio', self._on_audio, 50,
+            AudioDataStamped, 'audio', self._on_audio, 200,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
         self.create_timer(1.0, lambda: self._diagnostics.publish(self._status.message()))
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -134,8 +136,9 @@ class LocalizerNode(Node):
             if self._info is None:
                 raise AudioError('no audio_info', 'audio arrives, but no AudioInfo says what it '
                                  'is (topic audio_info)')
-            frames = self.config.microphone_frames
-            check_audio_info(self._info, len(frames))
+            config = self.config
+            check_audio_info(self._info, len(config.microphone_frames)
+                             if config.microphone_source == 'tf' else 0)
             samples = samples_from_bytes(
                 message.audio.data, self._info.sample_format, self._info.channels)
         except AudioError as error:
@@ -207,7 +210,8 @@ class LocalizerNode(Node):
     def destroy_node(self):
         """Stop the worker before what it publishes to goes away."""
         self._stopping.set()
-        self._worker.stop()
+        if self._worker is not None:
+            self._worker.stop()
         super().destroy_node()
 
 

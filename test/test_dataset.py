@@ -105,7 +105,8 @@ def test_both_simulators_make_the_same_rooms(folder, tmp_path):
 
 
 def test_the_command_makes_a_set(tmp_path, capsys):
-    main(['easy', '--mics', '2', '--split', 'val', '--count', '1', '--out', str(tmp_path),
+    main(['easy', '--mics', '2', '--split', 'train', 'val', '--count', '1', '--out', str(tmp_path),
           '--speech', 'synthetic', '--simulator', 'torch'])
-    assert 'sha256' in capsys.readouterr().out
-    assert len(load(tmp_path / 'easy-2-val', verify=True)) == 1
+    assert capsys.readouterr().out.count('sha256') == 2
+    for split in ('train', 'val'):
+        assert len(load(tmp_path / f'easy-2-{split}', verify=True)) == 1

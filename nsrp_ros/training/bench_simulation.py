@@ -8,15 +8,14 @@ import argparse
 import platform
 import time
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
 from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.simulation import draw_scenes
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.speech import SpeechBank
 from nsrp_ros.training.speech import SpeechError
+import numpy as np
+import torch
+from tqdm import tqdm
 
 
 def rate_of_torch(config, n_mics, bank, device, n_rooms, batch, max_bytes):

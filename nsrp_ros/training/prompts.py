@@ -14,10 +14,9 @@ from pathlib import Path
 import subprocess
 import tempfile
 
+from nsrp_ros.core.features import resample
 import numpy as np
 from tqdm import tqdm
-
-from nsrp_ros.core.features import resample
 
 LANGUAGES = ('en', 'es', 'fr', 'it', 'ru')
 PROMPT_RATE = 16000

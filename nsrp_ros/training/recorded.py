@@ -16,15 +16,14 @@ import os
 from pathlib import Path
 import re
 
-import numpy as np
-import soundfile
-
 from nsrp_ros.core.config import WindowConfig
 from nsrp_ros.training.rooms import LIBRI_ADHOC_DEV_SOURCES
 from nsrp_ros.training.rooms import LIBRI_ADHOC_DIMS
 from nsrp_ros.training.rooms import LIBRI_ADHOC_MICS
 from nsrp_ros.training.rooms import LIBRI_ADHOC_TEST_SOURCES
 from nsrp_ros.training.scenes import Scenes
+import numpy as np
+import soundfile
 
 TRIM_START, TRIM_END = 0.25, 0.5
 """Seconds that are cut from an utterance's ends, where the loudspeaker is still or again mute."""

@@ -8,13 +8,12 @@ here, so that a response begins when the sound sets off.
 
 import math
 
+from nsrp_ros.training.rooms import BANDS
+from nsrp_ros.training.simulation import window_length
 import numpy as np
 import pyroomacoustics
 from scipy.signal import oaconvolve
 import torch
-
-from nsrp_ros.training.rooms import BANDS
-from nsrp_ros.training.simulation import window_length
 
 # Names of the walls in the order of `Rooms.absorption`: axis by axis, the one at 0 first.
 _WALLS = ('west', 'east', 'south', 'north', 'floor', 'ceiling')
@@ -58,6 +57,8 @@ def room_responses(room_dims, absorption, source_position, mic_positions, max_or
                 'coeffs': [float(bands[min(k, len(BANDS) - 1)]) for k in range(n_bands)],
                 'center_freqs': centres})
             for name, bands in zip(_WALLS, np.reshape(absorption, (6, -1)), strict=True)}
+    # One thread adds the images up in one order, and the same scene comes out to the last bit.
+    pyroomacoustics.constants.set('num_threads', 1)
     room = pyroomacoustics.ShoeBox(
         np.asarray(room_dims, dtype=float), fs=sample_rate, materials=walls, max_order=max_order,
         air_absorption=False, ray_tracing=False)

@@ -7,10 +7,9 @@ Speech to put into rooms: running speech to cut windows from, and whole utteranc
 Voices are split between training, validation and test by talker (see `TALKERS`).
 """
 
+from functools import lru_cache
+import hashlib
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from nsrp_ros.core.config import WindowConfig
 from nsrp_ros.core.features import resample
@@ -19,6 +18,8 @@ from nsrp_ros.training.prompts import load_prompts
 from nsrp_ros.training.prompts import PROMPT_RATE
 from nsrp_ros.training.prompts import SpeechError
 from nsrp_ros.training.synthetic_talker import synthetic_talker
+import numpy as np
+import torch
 
 TALKERS = {'train': ('en', 'es', 'it'), 'val': ('fr',), 'test': ('ru',)}
 """Prompt languages, one talker each, by the split that may hear them."""
@@ -125,6 +126,10 @@ class SpeechBank:
         """Return how much running speech there is."""
         return len(self._samples) / self.sample_rate
 
+    def checksum(self):
+        """Return the sha256 of all samples, in hexadecimal."""
+        return hashlib.sha256(self._samples.numpy().tobytes()).hexdigest()
+
     def utterances(self, min_seconds=0.0):
         """Return whole utterances, float32 arrays (T,), of `min_seconds` or more."""
         samples = self._samples.numpy()
@@ -210,6 +215,11 @@ def _at_rate(utterances, rate, target_rate):
                     -32768, 32767).astype(np.int16) for u in utterances]
 
 
+@lru_cache(maxsize=2)
+def _synthetic(sample_rate):
+    return SpeechBank.synthetic(np.random.default_rng(0), sample_rate=sample_rate)
+
+
 def find_speech(source='auto', languages=TALKERS['train'], cache=None, sample_rate=16000):
     """
     Find speech, and say what was found.
@@ -237,11 +247,8 @@ def find_speech(source='auto', languages=TALKERS['train'], cache=None, sample_ra
         If a source other than 'auto' has no speech.
 
     """
-    def synthetic():
-        return SpeechBank.synthetic(np.random.default_rng(0), sample_rate=sample_rate)
-
     if source == 'synthetic':
-        return synthetic(), 'synthetic talkers'
+        return _synthetic(sample_rate), 'synthetic talkers'
     if source in ('auto', 'prompts'):
         try:
             bank = SpeechBank.load(languages, cache=cache, sample_rate=sample_rate)
@@ -249,7 +256,8 @@ def find_speech(source='auto', languages=TALKERS['train'], cache=None, sample_ra
         except SpeechError as error:
             if source == 'prompts':
                 raise
-            return synthetic(), f'synthetic talkers, because there are no voice prompts: {error}'
+            return (_synthetic(sample_rate),
+                    f'synthetic talkers, because there are no voice prompts: {error}')
     if not Path(source).is_dir():
         raise SpeechError(f"{source!r} is neither a folder, nor 'auto', 'prompts' or 'synthetic'")
     bank = SpeechBank.load(folder=source, sample_rate=sample_rate)

@@ -56,10 +56,11 @@ def synthetic_talker(seconds, generator, sample_rate=16000):
         edge = np.clip(np.minimum(np.arange(n) - fricative + 1,
                                   length + fricative - np.arange(n)) / 5, 0, 1)
         voicing[stretch] = edge * generator.uniform(0.5, 1)
-        hiss[at:min(at + fricative, n_blocks)] = generator.uniform(0.02, 0.12)
+        swell = np.hanning(fricative + 2)[1:-1] * generator.uniform(0.01, 0.06)
+        hiss[at:at + fricative] = swell[:len(hiss[at:at + fricative])]
         at, vowel = at + n, target
-        if at < n_blocks and generator.random() < 0.12:
-            pause = slice(at, min(at + int(generator.integers(15, 60)), n_blocks))
+        if at < n_blocks and generator.random() < 0.15:
+            pause = slice(at, min(at + int(generator.integers(20, 80)), n_blocks))
             formants[pause], pitch[pause] = tract * vowel, voice_pitch
             at = pause.stop
 

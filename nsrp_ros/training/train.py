@@ -14,6 +14,8 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
+from lightning.pytorch.utilities import rank_zero_only
+
 from nsrp_ros.training.recipe import NETWORKS
 from nsrp_ros.training.recipe import run
 from nsrp_ros.training.recipe import TrainConfig
@@ -79,6 +81,8 @@ def main(arguments=None):
     config = TrainConfig(**{name: tuple(value) if isinstance(value, list) else value
                             for name, value in options.items()}, target=target)
     summaries = run(config, out, data, devices, resume)
+    if rank_zero_only.rank != 0:
+        return
     for summary in summaries:
         print('{stage}: {epochs} epochs, {steps} steps, {minutes:.1f} min, best validation loss '
               '{best_val_loss:.4f}, {samples_per_second:.0f} samples/s on {devices} device(s)'

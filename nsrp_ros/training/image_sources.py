@@ -1,0 +1,72 @@
+"""
+The image sources of shoebox rooms.
+
+    J. Allen, D. Berkley, "Image method for efficiently simulating small-room acoustics", 1979.
+
+Shapes: B rooms, M microphones, I images, K octave bands.
+"""
+
+from functools import lru_cache
+
+import torch
+
+
+def count_images(max_order):
+    """Return I, the points with |i| + |j| + |k| <= max_order."""
+    return (2 * max_order + 1) * (2 * max_order ** 2 + 2 * max_order + 3) // 3
+
+
+def image_sources(rooms, max_order):
+    """
+    Mirror the talkers in all walls.
+
+    Parameters
+    ----------
+    rooms : Rooms
+        B rooms on any device.
+    max_order : int
+        Most reflections of an image.
+
+    Returns
+    -------
+    gains : torch.Tensor
+        Shape (B, K, I): the product over an image's wall hits of sqrt(1 - absorption).
+    distances : torch.Tensor
+        Shape (B, M, I), metres from each image to each microphone.
+
+    """
+    images = _image_indices(max_order, rooms.dims.device)  # (3, I), each in 0 .. 2 max_order
+    axis = torch.arange(3, device=images.device)[:, None]
+    gains = _reflection_gains(rooms.absorption, max_order)  # (B, K, 3, 2 max_order + 1)
+    offsets = _image_coordinates(rooms, max_order)  # (B, 3, 2 max_order + 1)
+    squares = (offsets[:, None] - rooms.mic_positions[..., None]) ** 2  # (B, M, 3, ...)
+    return gains[:, :, axis, images].prod(dim=2), squares[:, :, axis, images].sum(dim=2).sqrt()
+
+
+@lru_cache(maxsize=8)
+def _image_indices(max_order, device):
+    """List all (i, j, k) with |i| + |j| + |k| <= max_order as (3, I), counted from 0."""
+    one = torch.arange(-max_order, max_order + 1, device=device)
+    every = torch.cartesian_prod(one, one, one)
+    return (every[every.abs().sum(dim=1) <= max_order].T + max_order).contiguous()
+
+
+def _reflection_gains(absorption, max_order):
+    """
+    Multiply wall reflections along each axis: (B, 3, 2, K) to (B, K, 3, 2 max_order + 1).
+
+    The image n > 0 has hit the far wall (n + 1) // 2 times and the near one n // 2 times; for
+    n < 0 it is the other way round.
+    """
+    n = torch.arange(-max_order, max_order + 1, device=absorption.device)
+    more, less = (n.abs() + 1) // 2, n.abs() // 2
+    near, far = torch.where(n < 0, more, less), torch.where(n > 0, more, less)
+    reflection = (1 - absorption).sqrt().permute(0, 3, 1, 2)[..., None]  # (B, K, 3, 2, 1)
+    return reflection[..., 0, :] ** near * reflection[..., 1, :] ** far
+
+
+def _image_coordinates(rooms, max_order):
+    """Mirror the source along each axis: (B, 3, 2 max_order + 1), metres."""
+    n = torch.arange(-max_order, max_order + 1, device=rooms.dims.device)
+    size, source = rooms.dims[..., None], rooms.source_position[..., None]
+    return n * size + torch.where(n % 2 == 0, source, size - source)

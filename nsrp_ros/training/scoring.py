@@ -1,0 +1,144 @@
+"""
+Run a method over scenes through `Localizer.locate`, remembering what has been measured.
+
+A score depends on the method (its weights or settings) and on the data, by checksum; it is kept
+in a cache folder under both, so that a broken run goes on where it stopped and a longer one
+begins with the shorter one's scenes.
+"""
+
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from nsrp_ros.core.config import Confidence
+from nsrp_ros.core.localizer import CLASSICAL
+from nsrp_ros.core.localizer import Localizer
+from nsrp_ros.core.localizer import peak_prominence
+from nsrp_ros.core.weights import find_weights
+from nsrp_ros.core.weights import load_checkpoint
+from nsrp_ros.training.metrics import position_errors
+
+CENTRE = 'centre'
+"""The method that knows nothing: every talker is in the middle of the room."""
+_CACHED_EVERY = 25  # scenes between two writes
+
+
+@dataclass(frozen=True)
+class Scores:
+    """
+    What one method did on n scenes.
+
+    Attributes
+    ----------
+    positions : numpy.ndarray
+        Shape (n, 2), metres.
+    prominences : numpy.ndarray
+        Shape (n,), see `localizer.peak_prominence`.
+
+    """
+
+    positions: np.ndarray
+    prominences: np.ndarray
+
+    def errors(self, source_positions):
+        """Return the distances to sources (n, 3) on the floor plan, metres."""
+        return position_errors(self.positions, source_positions[:len(self.positions)])
+
+
+def fingerprint(method):
+    """
+    Return a checksum of all that decides where a method locates.
+
+    That is everything but its confidence model: the settings and, of a network, the weights.
+    """
+    if method == CENTRE:
+        return CENTRE
+    if method in CLASSICAL:
+        config, tensors = CLASSICAL[method], {}
+    else:
+        network = load_checkpoint(find_weights(method))
+        config, tensors = network.config, network.state_dict()
+    settings = asdict(replace(config, confidence=Confidence()))
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for tensor in tensors.values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def checksum(scenes):
+    """Return the checksum of scenes that have no manifest."""
+    digest = hashlib.sha256(str(scenes.sample_rate).encode())
+    for array in (scenes.signals, scenes.mic_positions, scenes.source_position,
+                  scenes.room_dims):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', localizer=None):
+    """
+    Locate the talkers of scenes.
+
+    Parameters
+    ----------
+    method : str
+        What `Localizer.load` takes, or `CENTRE`.
+    scenes : Scenes
+        Of NumPy arrays.
+    data_checksum : str
+        Of the scenes as they are stored, for the cache.
+    cache : pathlib.Path, optional
+        Folder of what has been measured.
+    limit : int, optional
+        Only so many first scenes.
+    device : str
+        For networks.
+    localizer : Localizer, optional
+        The method itself where it is not to be loaded by name; then nothing is cached.
+
+    Returns
+    -------
+    Scores
+        Of min(limit, len(scenes)) scenes.
+
+    """
+    n = len(scenes) if limit is None else min(limit, len(scenes))
+    if method == CENTRE:
+        positions = np.asarray(scenes.room_dims)[:n, :2] / 2
+        return Scores(positions, np.zeros(n))
+    n_mics = scenes.mic_positions.shape[1]
+    path = None
+    if cache is not None and localizer is None:
+        key = f'{fingerprint(method)} {data_checksum} {n_mics}'
+        path = Path(cache) / f'{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy'
+        path.parent.mkdir(parents=True, exist_ok=True)
+    rows = list(np.load(path)) if path is not None and path.is_file() else []
+    if len(rows) < n:
+        localizer = localizer or Localizer.load(method, device)
+        bar = tqdm(range(len(rows), n), initial=len(rows), total=n, unit='room',
+                   desc=f'{method}, {n_mics} microphones')
+        for k in bar:
+            rows.append(_locate(localizer, scenes, k))
+            if path is not None and (len(rows) % _CACHED_EVERY == 0 or len(rows) == n):
+                _write(path, rows)
+    table = np.array(rows[:n]).reshape(n, 3)
+    return Scores(table[:, :2], table[:, 2])
+
+
+def _locate(localizer, scenes, k):
+    """Locate the talker of scene k: (x, y, prominence)."""
+    estimate = localizer.locate(np.asarray(scenes.signals[k]), scenes.sample_rate,
+                                scenes.mic_positions[k], scenes.room_dims[k])
+    return [*estimate.position, peak_prominence(estimate.likelihood_map)]
+
+
+def _write(path, rows):
+    """Replace a cache file at once, so that a break leaves the old one."""
+    part = path.with_suffix('.part.npy')
+    np.save(part, np.array(rows))
+    part.replace(path)

@@ -1,0 +1,326 @@
+"""The localizer as its users meet it: a process of its own, real topics, good and bad input."""
+
+import array
+import subprocess
+import time
+
+from geometry_msgs.msg import Point
+from geometry_msgs.msg import Pose
+from geometry_msgs.msg import PoseArray
+from nav_msgs.msg import OccupancyGrid
+from node_rig import LATCHED
+from node_rig import Rig
+from node_rig import start
+import numpy as np
+import pytest
+from rcl_interfaces.msg import Parameter
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.srv import SetParameters
+
+from nsrp_ros.messages import stamp_to_ns
+
+FRAMES = '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'
+ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frames': FRAMES, 'method': 'srp_phat'}
+
+
+def set_parameter(rig, node, name, **value):
+    """Set a parameter of another node through its service; return the result."""
+    client = rig.node.create_client(SetParameters, f'/{node}/set_parameters')
+    assert client.wait_for_service(timeout_sec=10)
+    future = client.call_async(SetParameters.Request(
+        parameters=[Parameter(name=name, value=ParameterValue(**value))]))
+    assert rig.spin_until(future.done, 10)
+    return future.result().results[0]
+
+
+def errors(rig, poses, position):
+    """Return the distance of each pose to a position, metres."""
+    return [np.hypot(p.pose.position.x - position[0], p.pose.position.y - position[1])
+            for p in poses]
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    """Start one localizer that many tests torment, one after another."""
+    rig = Rig(41, tmp_path_factory.mktemp('node'))
+    rig.start('node', **ROOM)
+    rig.wait_for_localizer()
+    yield rig
+    assert rig.close() == [0], rig._processes[0].log.read_text()
+
+
+@pytest.fixture
+def rig(shared, anechoic):
+    """Give each test a healthy localizer, and see that it is healthy again afterwards."""
+    shared.pause(100)
+    shared.say_info()
+    shared.say_frames(anechoic.mic_positions)
+    yield shared
+    shared.pause(100)
+    shared.say_info()
+    n = len(shared.heard.poses)
+    shared.play(anechoic.signals(1.0), pace=0.005)
+    assert shared.spin_until(lambda: len(shared.heard.poses) >= n + 2, 10), \
+        'the localizer has not recovered'
+    assert max(errors(shared, shared.heard.poses[n:], anechoic.source_position)) < 0.15
+
+
+def skipped(rig, before, reason):
+    """Return how often a reason has been counted since `before`."""
+    key = f'skipped: {reason}'
+    return rig.settled().get(key, 0) - before.get(key, 0)
+
+
+def test_good_audio_is_located_at_the_audios_time(rig, anechoic):
+    """Poses and maps carry the stamps of their windows' last samples, and the right frame."""
+    start_ns, n = rig.now_ns, len(rig.heard.poses)
+    n_grids = len(rig.heard.grids)
+    rig.play(anechoic.signals(2.0), pace=0.005)
+    assert rig.spin_until(lambda: len(rig.heard.poses) >= n + 7
+                          and len(rig.heard.grids) >= n_grids + 7, 10)
+    poses, grids = rig.heard.poses[n:], rig.heard.grids[n_grids:]
+    expected = [start_ns + (7999 + 4000 * k) * 62500 for k in range(7)]
+    for messages in (poses, grids):
+        assert all(m.header.frame_id == 'map' for m in messages)
+        np.testing.assert_allclose([stamp_to_ns(m.header.stamp) - s
+                                    for m, s in zip(messages, expected)], 0, atol=10)
+    assert max(errors(rig, poses, anechoic.source_position)) < 0.1
+    grid = grids[-1]
+    assert (grid.info.width, grid.info.height) == (60, 50) and len(grid.data) == 3000
+    assert max(grid.data) == 98 and min(grid.data) >= -1
+    row, column = divmod(int(np.argmax(grid.data)), 60)
+    where = np.array([column + 0.5, row + 0.5]) * grid.info.resolution
+    assert np.linalg.norm(where - anechoic.source_position[:2]) < 0.2
+
+
+def test_the_map_is_latched(rig, anechoic):
+    """Who subscribes later gets the last map at once, as RViz and Nav2 expect."""
+    rig.play(anechoic.signals(0.6), pace=0.005)
+    rig.spin(0.5)
+    late = []
+    subscription = rig.node.create_subscription(OccupancyGrid, 'likelihood', late.append, LATCHED)
+    assert rig.spin_until(lambda: late, 5)
+    rig.node.destroy_subscription(subscription)
+
+
+def bad_float(signals):
+    """Encode as float32 with one NaN in the middle of every chunk."""
+    data = signals.astype('<f4')
+    data[len(data) // 2, 1] = np.nan
+    return array.array('B', data.tobytes())
+
+
+def dead(signals):
+    """Return signals that are silent but for a hiss of -80 dB."""
+    return signals * np.float32(10 ** (-60 / 20))
+
+
+@pytest.mark.parametrize('reason, info, change, encode', [
+    ('not wave', {'coding_format': 'mp3'}, None, lambda s: array.array('B', bytes(417))),
+    ('sample format', {'sample_format': 'S17LE'}, None, None),
+    ('channel count', {'channels': 5}, None, None),
+    ('truncated', {}, None, lambda s: array.array('B', bytes(s.size * 2 - 1))),
+    ('NaN', {'sample_format': 'F32LE'}, None, bad_float),
+    ('silence', {}, dead, None),
+])
+def test_audio_that_cannot_be_trusted_is_skipped(rig, anechoic, reason, info, change, encode):
+    """No pose comes out, the reason is counted; the fixture then sees that it recovers."""
+    before, n = rig.settled(), len(rig.heard.poses)
+    if info:
+        rig.say_info(**info)
+    signals = anechoic.signals(1.5)
+    rig.play(signals if change is None else change(signals), pace=0.003,
+             **({'encode': encode} if encode else {}))
+    assert skipped(rig, before, reason) >= 1
+    assert len(rig.heard.poses) == n
+    if reason != 'silence':
+        said = [s.message for s in rig.heard.status[-4:]]
+        assert any(reason in text for text in said), said
+
+
+@pytest.mark.parametrize('reason, jump', [('gap', 0.032), ('overlap', -0.032),
+                                          ('clock jump', 50.0), ('clock jump', -20.0)])
+def test_nothing_is_glued_over_a_seam(rig, anechoic, reason, jump):
+    """0.45 s on either side of a seam make no window, though together they would make one."""
+    before, n = rig.settled(), len(rig.heard.poses)
+    signals = anechoic.signals(0.448)
+    rig.play(signals, pace=0.003)
+    rig.pause(jump)
+    rig.play(signals, pace=0.003)
+    # The fixture let a hundred seconds pass before this test, which is one more clock jump.
+    assert skipped(rig, before, reason) == (2 if reason == 'clock jump' else 1)
+    assert len(rig.heard.poses) == n
+
+
+def test_a_dead_channel_is_left_out(rig, anechoic):
+    """A channel of zeros is a dead microphone: the other five locate."""
+    n = len(rig.heard.poses)
+    signals = anechoic.signals(1.0)
+    signals[2] = 0
+    rig.play(signals, pace=0.005)
+    assert rig.spin_until(lambda: len(rig.heard.poses) >= n + 3, 10)
+    assert max(errors(rig, rig.heard.poses[n:], anechoic.source_position)) < 0.15
+    assert rig.settled()['microphones'] == '5 of 6'
+
+
+def test_a_microphone_outside_the_room_is_an_error(rig, anechoic):
+    """Positions that contradict the room make no estimate; a sentence says which."""
+    moved = anechoic.mic_positions.copy()
+    moved[1] = [9.0, 1.0, 1.0]
+    rig.say_frames(moved)
+    before, n = rig.settled(), len(rig.heard.poses)
+    rig.play(anechoic.signals(0.8), pace=0.003)
+    assert skipped(rig, before, 'scene') >= 1 and len(rig.heard.poses) == n
+    assert any('outside the room' in s.message for s in rig.heard.status[-4:])
+    rig.say_frames(anechoic.mic_positions)
+
+
+def test_no_window_is_lost_unaccounted(rig, anechoic):
+    """Audio far faster than real time: every window is located, or counted as dropped."""
+    before = rig.settled()
+    rig.play(np.tile(anechoic.signals(2.0), 10)[:, :8000 + 4000 * 75], pace=0.002)
+    after = rig.settled()
+    located = after['located'] - before['located']
+    dropped = after.get('skipped: queue full', 0) - before.get('skipped: queue full', 0)
+    assert located >= 1 and dropped >= 1
+    assert located + dropped == 76
+
+
+def test_live_parameters(rig, anechoic):
+    """What may change takes effect at the next window; nonsense is refused with a sentence."""
+    double = ParameterType.PARAMETER_DOUBLE
+    assert set_parameter(rig, 'localizer', 'map_resolution', type=double,
+                         double_value=0.5).successful
+    n = len(rig.heard.grids)
+    rig.play(anechoic.signals(0.6), pace=0.003)
+    assert rig.spin_until(lambda: len(rig.heard.grids) > n, 5)
+    assert (rig.heard.grids[-1].info.width, rig.heard.grids[-1].info.height) == (12, 10)
+    result = set_parameter(rig, 'localizer', 'map_resolution', type=double, double_value=-1.0)
+    assert not result.successful and result.reason
+    result = set_parameter(rig, 'localizer', 'frame_id', type=ParameterType.PARAMETER_STRING,
+                           string_value='odom')
+    assert not result.successful and 'read-only' in result.reason
+    assert set_parameter(rig, 'localizer', 'map_resolution', type=double,
+                         double_value=0.1).successful
+
+
+@pytest.fixture
+def own(tmp_path, request):
+    """Make a rig for one test alone, in a domain of its own."""
+    rigs = []
+
+    def make(domain):
+        rigs.append(Rig(domain, tmp_path))
+        return rigs[-1]
+    yield make
+    for rig in rigs:
+        assert set(rig.close()) <= {0}, [p.log.read_text() for p in rig._processes]
+
+
+def test_microphones_from_a_pose_array(own, anechoic):
+    """Poses instead of frames; a pose that is not finite leaves that microphone out."""
+    rig = own(42)
+    rig.start('node', **ROOM | {'microphone_source': 'pose_array'})
+    publisher = rig.node.create_publisher(PoseArray, 'microphones', 10)
+    rig.wait_for_localizer()
+    rig.say_info()
+    signals = anechoic.signals(1.0)
+    rig.play(signals, pace=0.005)
+    assert rig.settled()['skipped: too few microphones'] >= 1 and not rig.heard.poses
+    mics = anechoic.mic_positions.copy()
+    mics[0] = np.nan
+    publisher.publish(PoseArray(poses=[Pose(position=Point(x=x, y=y, z=z)) for x, y, z in mics]))
+    rig.spin(0.3)
+    rig.play(signals, pace=0.005)
+    assert rig.spin_until(lambda: len(rig.heard.poses) >= 3, 10)
+    assert max(errors(rig, rig.heard.poses, anechoic.source_position)) < 0.15
+    assert rig.settled()['microphones'] == '5 of 6'
+
+
+def test_missing_frames_and_missing_info(own, anechoic):
+    """Without AudioInfo or with too few frames nothing is located; both are said."""
+    rig = own(43)
+    rig.start('node', **ROOM)
+    rig.wait_for_localizer()
+    signals = anechoic.signals(1.0)
+    rig.play(signals, pace=0.005)
+    assert rig.settled()['skipped: no audio_info'] >= 1
+    rig.say_info()
+    rig.say_frames(anechoic.mic_positions[:2])
+    rig.pause(1)
+    rig.play(signals, pace=0.005)
+    values = rig.settled()
+    assert values['skipped: too few microphones'] >= 1 and values['microphones'] == '2 of 6'
+    assert 'missing mic_4' in values
+    assert not rig.heard.poses and not rig.heard.grids
+    rig.say_frames(anechoic.mic_positions[:4])
+    rig.pause(1)
+    rig.play(signals, pace=0.005)
+    assert rig.spin_until(lambda: len(rig.heard.poses) >= 2, 10)
+
+
+def test_a_simulated_room_in_another_process(own):
+    """Three processes: room, localizer, test. One microphone leaves while it runs, and returns."""
+    rig = own(44)
+    rig.start('node', **ROOM | {'room_dims': '[6.0, 5.0, 2.8]', 'silence_threshold_db': -45.0})
+    rig.wait_for_localizer()
+    rig.start('simulated_room', rt60=0.0, speech='synthetic', pause_seconds=0.2, turn_seconds=4.0)
+
+    def score(n_poses):
+        del rig.heard.poses[:], rig.heard.truths[:]
+        assert rig.spin_until(lambda: len(rig.heard.poses) >= n_poses, 40)
+        truth = {stamp_to_ns(m.header.stamp): m.pose.position for m in rig.heard.truths}
+        found = []
+        for pose in rig.heard.poses:
+            at = stamp_to_ns(pose.header.stamp)
+            near = [t for s, t in truth.items() if at - 5e8 <= s <= at + 4e7]
+            if len(near) >= 15 and len({(t.x, t.y) for t in near}) == 1:
+                found += errors(rig, [pose], (near[0].x, near[0].y))
+        assert len(found) >= n_poses // 3
+        return found
+    assert np.median(score(9)) < 0.2
+    hidden = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY,
+                            string_array_value=['mic_2'])
+    client = rig.node.create_client(SetParameters, '/simulated_room/set_parameters')
+    assert client.wait_for_service(timeout_sec=10)
+    client.call_async(SetParameters.Request(
+        parameters=[Parameter(name='hidden_frames', value=hidden)]))
+    rig.spin(1.5)
+    assert np.median(score(9)) < 0.3
+    values = rig.settled()
+    assert values['microphones'] == '5 of 6' and 'missing mic_2' in values
+    set_parameter(rig, 'simulated_room', 'hidden_frames',
+                  type=ParameterType.PARAMETER_STRING_ARRAY)
+    rig.spin(1.5)
+    assert rig.settled()['microphones'] == '6 of 6'
+
+
+@pytest.mark.parametrize('change, sentence', [
+    ({'room_dims': '[6.0, 5.0]'}, 'room_dims must be three numbers'),
+    ({'microphone_frames': '[a]'}, 'one TF frame for each'),
+    ({'method': 'telepathy'}, "no weights for method 'telepathy'"),
+    ({'map_resolution': '-1.0'}, 'map_resolution'),
+])
+def test_a_wrong_start_ends_with_a_sentence(tmp_path, change, sentence):
+    """Exit code 1 and one line that names the parameter; no traceback."""
+    with (tmp_path / 'log').open('w') as log:
+        process = start('node', 45, ROOM | change, log)
+    try:
+        assert process.wait(timeout=60) == 1
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    text = (tmp_path / 'log').read_text()
+    assert sentence in text and 'Traceback' not in text
+
+
+def test_ctrl_c_ends_it_at_once(own):
+    """SIGINT while idle: gone within two seconds, with exit code 0."""
+    rig = own(46)
+    process = rig.start('node', **ROOM)
+    rig.wait_for_localizer()
+    begin = time.monotonic()
+    assert rig.close() == [0]
+    assert time.monotonic() - begin < 2.0
+    assert 'Traceback' not in process.log.read_text()

@@ -1,0 +1,69 @@
+"""The manifest tells the truth about the code."""
+
+import ast
+from pathlib import Path
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# What an import is called in package.xml, where the names differ.
+KEYS = {
+    'numpy': 'python3-numpy', 'scipy': 'python3-scipy', 'torch': 'python3-torch',
+    'matplotlib': 'python3-matplotlib', 'PIL': 'python3-pil', 'soundfile': 'python3-soundfile',
+    'tqdm': 'python3-tqdm', 'av': 'python3-av-pip', 'lightning': 'python3-lightning-pip',
+    'pyroomacoustics': 'python3-pyroomacoustics-pip', 'safetensors': 'python3-safetensors-pip',
+    # Where ROS is installed its own packages do these two's work (see transforms.py).
+    'pytransform3d': 'tf2_ros', 'transforms3d': 'tf_transformations',
+}
+
+
+def imports(*folders):
+    """Return the top-level modules that Python files import, ours and Python's own left out."""
+    found = set()
+    for folder in folders:
+        for path in (ROOT / folder).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split('.')[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    found.add(node.module.split('.')[0])
+    return found - set(sys.stdlib_module_names) - {'nsrp_ros'}
+
+
+@pytest.fixture
+def manifest():
+    """Return the parsed package.xml."""
+    return ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def test_every_import_is_declared_and_every_declaration_used(manifest):
+    """An exec_depend for each import of the package and its launch files, and no other."""
+    declared = {e.text for e in manifest.findall('exec_depend')}
+    used = {KEYS.get(name, name) for name in imports('nsrp_ros', 'launch')}
+    assert used == declared
+
+
+def test_setup_agrees_with_the_manifest(manifest):
+    """Name, version, licence and maintainer are the same in setup.py."""
+    text = (ROOT / 'setup.py').read_text()
+    maintainer = manifest.find('maintainer')
+    for value in (manifest.find('name').text, manifest.find('version').text,
+                  manifest.find('license').text, maintainer.text, maintainer.get('email')):
+        assert f"'{value}'" in text
+
+
+def test_the_core_imports_no_ros():
+    """NumPy, SciPy, torch and safetensors are all that the core stands on."""
+    assert imports('nsrp_ros/core') <= {'numpy', 'scipy', 'torch', 'safetensors'}
+    ros = {'rclpy', 'rcl_interfaces', 'geometry_msgs', 'nav_msgs', 'audio_common_msgs'}
+    assert not imports('nsrp_ros/training') & ros
+
+
+def test_rosdep_keys_that_rosdep_lacks_are_defined_here(manifest):
+    """Every -pip key of the manifest stands in rosdep.yaml."""
+    text = (ROOT / 'rosdep.yaml').read_text()
+    for depend in manifest.findall('exec_depend'):
+        if depend.text.endswith('-pip'):
+            assert f'{depend.text}:' in text
