@@ -98,7 +98,7 @@ def _process(module, name, out, arguments):
             yield process
         finally:
             if process.poll() is None:
-                process.terminate()  # unlike SIGINT, never ignored where jobs run in the background
+                process.terminate()  # SIGINT is ignored where jobs run in the background
                 try:
                     process.wait(timeout=5)
                 except subprocess.TimeoutExpired:

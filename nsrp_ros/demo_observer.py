@@ -8,6 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.config import WindowConfig
+from nsrp_ros.core.window import NS
 from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.performance import CHUNK
 from nsrp_ros.performance import DEFAULT_SCENE
@@ -15,7 +16,6 @@ from nsrp_ros.performance import SAMPLE_RATE
 import numpy as np
 from rclpy.node import Node
 
-NS = 1_000_000_000
 PATIENCE = 1.5
 """Seconds after a window's first answer until its line is printed without the others."""
 

@@ -1,15 +1,11 @@
 """The demo's pictures: each method's map with microphones, truth and estimate, as in Fig. 1."""
 
-import matplotlib
-
-matplotlib.use('Agg')  # a robot has no screen
-
-from matplotlib import pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from nsrp_ros.messages import PEAK  # noqa: E402
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from nsrp_ros.messages import PEAK
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
 
 TITLES = {'srp_phat': 'SRP-PHAT', 'srp_phat_2d': 'SRP-PHAT, 25 x 25, 2-D',
           'neural_srp': 'Neural-SRP'}
@@ -58,9 +54,10 @@ def _figure(observer, n_rows, n_columns, methods):
     """Lay out panels, one for each of `methods` in row-major order, with one legend."""
     width, height = observer.room_dims[:2]
     size = 4.2 if n_columns <= 2 else 3.4
-    figure, axes = plt.subplots(
-        n_rows, n_columns, squeeze=False, sharex=True, sharey=True, layout='constrained',
-        figsize=(size * n_columns + 0.4, (size * height / width + 0.3) * n_rows + 0.6))
+    figure = Figure(layout='constrained', figsize=(
+        size * n_columns + 0.4, (size * height / width + 0.3) * n_rows + 1.1))
+    FigureCanvasAgg(figure)  # a robot has no screen
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
     panels = [_Panel(ax, method, observer) for ax, method in zip(axes.flat, methods)]
     for ax in axes.flat:
         ax.set_ylabel('y (m)')
@@ -98,7 +95,6 @@ def draw_still(path, observer):
     for panel, (truth, answers) in zip(panels, windows * len(observer.methods)):
         panel.show(truth, answers[panel.method])
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def draw_animation(path, observer, dpi=75):
@@ -110,20 +106,22 @@ def draw_animation(path, observer, dpi=75):
     figure.set_dpi(dpi)
     stamps = np.array([w[0] for w in windows])
     clock = figure.suptitle('0.0 s')
-    figure.canvas.draw()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine('none')  # laid out once: every frame has the same sizes
 
-    frames = []
+    pictures = []
     for stamp, truth, answers in tqdm(windows, desc='animation', unit='frame', leave=False):
         clock.set_text(f'{(stamp - stamps[0]) * 1e-9:5.1f} s')
         for panel in panels:
             panel.show(truth, answers.get(panel.method))
         figure.canvas.draw()
-        picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert('RGB')
-        # Few colours, the same in all frames and without dithering, compress several times better.
-        palette = frames[0] if frames else None
-        frames.append(picture.quantize(64, palette=palette, dither=Image.Dither.NONE))
-    plt.close(figure)
+        pictures.append(np.array(figure.canvas.buffer_rgba())[..., :3])
+    # Few colours, the same in all frames and without dithering, compress several times better;
+    # they are chosen so that the talker's few pixels keep theirs.
+    mosaic = Image.fromarray(np.concatenate(pictures[::max(1, len(pictures) // 8)]))
+    palette = mosaic.quantize(96, method=Image.Quantize.MAXCOVERAGE)
+    frames = [Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
+              for picture in pictures]
     period_ms = float(np.median(np.diff(stamps))) * 1e-6 if len(stamps) > 1 else 250.0
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(period_ms),
                    loop=0, optimize=True)

@@ -10,10 +10,10 @@ import math
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid
+from nsrp_ros.core.window import NS
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-NS = 1_000_000_000
 PEAK = 98
 """What the likeliest cell of an occupancy grid is scaled to: RViz's map colours give 99 and 100
 meanings of their own (inscribed and lethal)."""

@@ -11,13 +11,13 @@ import threading
 import time
 
 from geometry_msgs.msg import PoseArray
+from nsrp_ros.core.window import NS
 from nsrp_ros.messages import pose_array_positions
 from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.transforms import LookupFailure
 from nsrp_ros.transforms import rotate
 import numpy as np
 
-NS = 1_000_000_000
 POLL = 0.005
 """Seconds between two looks for a transform that is still under way."""
 

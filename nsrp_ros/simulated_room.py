@@ -14,6 +14,7 @@ from audio_common_msgs.msg import AudioDataStamped
 from audio_common_msgs.msg import AudioInfo
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import TransformStamped
+from nsrp_ros.core.window import NS
 from nsrp_ros.messages import bytes_from_samples
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.performance import CHUNK
@@ -37,8 +38,6 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from tf2_msgs.msg import TFMessage
-
-NS = 1_000_000_000
 
 
 class SimulatedRoom(Node):

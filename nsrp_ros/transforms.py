@@ -12,6 +12,8 @@ A quaternion is (x, y, z, w), as geometry_msgs/Quaternion is.
 from collections import deque
 import threading
 
+from nsrp_ros.core.window import NS
+from nsrp_ros.messages import stamp_to_ns
 import numpy as np
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
@@ -25,7 +27,6 @@ try:
 except ImportError:
     quaternion_matrix = None
 
-NS = 1_000_000_000
 CACHE_SECONDS = 10.0
 """How much of the past is kept, as in tf2."""
 
@@ -160,8 +161,7 @@ def _transforms(message):
         pq = np.array([t.x, t.y, t.z, r.w, r.x, r.y, r.z])
         # tf2 ignores such transforms too: what is not a rotation must not move a microphone.
         if np.isfinite(pq).all() and abs(np.linalg.norm(pq[3:]) - 1) < 1e-2:
-            stamp = item.header.stamp
-            yield (item.child_frame_id, item.header.frame_id, stamp.sec * NS + stamp.nanosec, pq)
+            yield (item.child_frame_id, item.header.frame_id, stamp_to_ns(item.header.stamp), pq)
 
 
 def _at(history, frame, stamp_ns):

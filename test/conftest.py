@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
+from nsrp_ros.core.geometry import SPEED_OF_SOUND
 import numpy as np
 import pytest
-
-from nsrp_ros.core.geometry import SPEED_OF_SOUND
 
 # Tests never talk to other machines, nor other machines to them.
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'

@@ -14,6 +14,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
+from nsrp_ros.core.window import NS
+from nsrp_ros.messages import bytes_from_samples
+from nsrp_ros.messages import set_stamp
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -22,10 +25,6 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
-from nsrp_ros.messages import bytes_from_samples
-from nsrp_ros.messages import set_stamp
-
-NS = 1_000_000_000
 CHUNK = 512
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -1,12 +1,11 @@
 """Cross-correlation, phases and resampling."""
 
-import numpy as np
-import pytest
-import torch
-
 from nsrp_ros.core.features import gcc_phat
 from nsrp_ros.core.features import resample
 from nsrp_ros.core.features import stft_phase
+import numpy as np
+import pytest
+import torch
 
 
 @pytest.mark.parametrize('delay', [0, 1, 37, -120])

@@ -1,15 +1,14 @@
 """Pairs, grids and the sign of a TDOA."""
 
-import numpy as np
-from pytransform3d.rotations import active_matrix_from_angle
-import pytest
-
 from nsrp_ros.core.geometry import cell_centres
 from nsrp_ros.core.geometry import check_scene
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.geometry import tdoa
+import numpy as np
+import pytest
+from pytransform3d.rotations import active_matrix_from_angle
 
 
 def test_every_pair_stands_once():

@@ -7,10 +7,9 @@ import subprocess
 import time
 
 from node_rig import Rig
+from nsrp_ros.performance import DEFAULT_SCENE
 import pytest
 import yaml
-
-from nsrp_ros.performance import DEFAULT_SCENE
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,14 +2,13 @@
 
 import json
 
-import numpy as np
-import pytest
-import soundfile
-
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.localizer import confidence
 from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.localizer import peak_prominence
+import numpy as np
+import pytest
+import soundfile
 
 METHODS = ('srp_phat', 'srp_phat_2d', 'neural_srp')
 
@@ -63,7 +62,7 @@ def test_any_number_of_microphones(anechoic, n_mics):
 
 
 def test_bad_scenes_are_refused(anechoic):
-    """NaN never becomes a position."""
+    """A NaN never becomes a position."""
     signals = anechoic.signals()
     signals[2, 17] = np.nan
     with pytest.raises(ValueError, match=r'NaN or infinity in channels \[2\]'):

@@ -6,13 +6,12 @@ from audio_common_msgs.msg import AudioInfo
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseArray
+from nsrp_ros import messages
+from nsrp_ros.core.localizer import Estimate
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
-
-from nsrp_ros import messages
-from nsrp_ros.core.localizer import Estimate
 
 STAMP_NS = 1_790_000_000_123_456_789
 ORIGIN = (10.0, -4.0, 0.5)
@@ -55,7 +54,7 @@ def test_loud_samples_are_clipped_not_wrapped():
     ('S8', 'i1', 128, 0), ('U8', 'u1', 128, 128), ('S16BE', '>i2', 2 ** 15, 0),
     ('S32LE', '<i4', 2 ** 31, 0), ('F32LE', '<f4', 1, 0), ('F64BE', '>f8', 1, 0)])
 def test_other_sample_formats(name, kind, scale, offset):
-    """GStreamer's names decode to the same values."""
+    """Decoded by their GStreamer names, they all give the same values."""
     values = np.array([[0.5, -0.25], [0.0, -1.0]])
     data = (values * scale + offset).astype(kind).tobytes()
     decoded = messages.samples_from_bytes(data, name, 2)

@@ -5,17 +5,16 @@ import time
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseArray
+from nsrp_ros.messages import set_stamp
+from nsrp_ros.microphones import FrameMicrophones
+from nsrp_ros.microphones import PoseArrayMicrophones
+from nsrp_ros.transforms import LookupFailure
 import numpy as np
 import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-
-from nsrp_ros.messages import set_stamp
-from nsrp_ros.microphones import FrameMicrophones
-from nsrp_ros.microphones import PoseArrayMicrophones
-from nsrp_ros.transforms import LookupFailure
 
 NS = 1_000_000_000
 T0 = 1_790_000_000 * NS

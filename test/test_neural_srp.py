@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
-import pytest
-import torch
-
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.neural_srp import Crnn
 from nsrp_ros.core.neural_srp import locate_maps
 from nsrp_ros.core.neural_srp import NeuralSrp
+import numpy as np
+import pytest
+import torch
 
 SMALL = CrnnConfig(conv_channels=8, gru_units=8, mlp_units=32)
 

@@ -11,14 +11,13 @@ from nav_msgs.msg import OccupancyGrid
 from node_rig import LATCHED
 from node_rig import Rig
 from node_rig import start
+from nsrp_ros.messages import stamp_to_ns
 import numpy as np
 import pytest
 from rcl_interfaces.msg import Parameter
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.msg import ParameterValue
 from rcl_interfaces.srv import SetParameters
-
-from nsrp_ros.messages import stamp_to_ns
 
 FRAMES = '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'
 ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frames': FRAMES, 'method': 'srp_phat'}
@@ -183,8 +182,7 @@ def test_no_window_is_lost_unaccounted(rig, anechoic):
     after = rig.settled()
     located = after['located'] - before['located']
     dropped = after.get('skipped: queue full', 0) - before.get('skipped: queue full', 0)
-    assert located >= 1 and dropped >= 1
-    assert located + dropped == 76
+    assert located >= 1 and located + dropped == 76
 
 
 def test_live_parameters(rig, anechoic):

@@ -2,14 +2,13 @@
 
 from dataclasses import fields
 
+from nsrp_ros import parameters
+from nsrp_ros.parameters import NodeConfig
 import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-
-from nsrp_ros import parameters
-from nsrp_ros.parameters import NodeConfig
 
 ROOM = {'room_dims': (6.0, 5.0, 3.0), 'microphone_frames': ('a', 'b', 'c')}
 

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
-import pytest
-
 from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.performance import DEFAULT_SCENE
 from nsrp_ros.performance import perform
 from nsrp_ros.performance import SAMPLE_RATE
+import numpy as np
+import pytest
 
 DRY = replace(DEFAULT_SCENE, rt60=0.0, turn_seconds=1.0, pause_seconds=0.5)
 

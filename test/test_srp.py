@@ -1,11 +1,10 @@
 """The classical method finds what geometry says."""
 
-import numpy as np
-import pytest
-
 from nsrp_ros.core.config import SrpConfig
 from nsrp_ros.core.localizer import CLASSICAL
 from nsrp_ros.core.srp import SrpPhat
+import numpy as np
+import pytest
 
 
 def locate(config, scene, signals=None, mic_positions=None):

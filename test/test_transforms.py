@@ -3,6 +3,9 @@
 import time
 
 from geometry_msgs.msg import TransformStamped
+from nsrp_ros import transforms
+from nsrp_ros.messages import set_stamp
+from nsrp_ros.transforms import LookupFailure
 import numpy as np
 import pytest
 import rclpy
@@ -12,10 +15,6 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
-
-from nsrp_ros import transforms
-from nsrp_ros.messages import set_stamp
-from nsrp_ros.transforms import LookupFailure
 
 NS = 1_000_000_000
 T0 = 1_790_000_000 * NS
@@ -110,7 +109,7 @@ def test_unknown_frames_fail_with_a_sentence(rig):
 
 
 def test_what_is_no_rotation_is_ignored(rig):
-    """NaN and quaternions of length zero do not move a microphone."""
+    """Positions of NaN and quaternions of length zero do not move a microphone."""
     rig.say(rig.moving, transform('map', 'mic', T0, (1, 0, 0)))
     rig.say(rig.moving, transform('map', 'mic', T0 + NS, (float('nan'), 0, 0)))
     rig.say(rig.moving, transform('map', 'mic', T0 + NS, (5, 0, 0), (0, 0, 0, 0)))

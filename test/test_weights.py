@@ -2,11 +2,6 @@
 
 import json
 
-import pytest
-from safetensors.torch import load_file
-from safetensors.torch import save_file
-import torch
-
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.localizer import Localizer
@@ -15,6 +10,10 @@ from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import save_checkpoint
 from nsrp_ros.core.weights import WeightsError
+import pytest
+from safetensors.torch import load_file
+from safetensors.torch import save_file
+import torch
 
 CONFIG = CrnnConfig(conv_channels=4, gru_units=4, mlp_units=8, centred=True,
                     confidence=Confidence(1.0, 2.0, 3.0))

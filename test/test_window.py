@@ -1,13 +1,12 @@
 """Windows of a stream: exact stamps, and never a seam inside."""
 
-import numpy as np
-import pytest
-
 from nsrp_ros.core.config import WindowConfig
 from nsrp_ros.core.window import Discontinuity
 from nsrp_ros.core.window import level_db
 from nsrp_ros.core.window import Window
 from nsrp_ros.core.window import WindowBuffer
+import numpy as np
+import pytest
 
 NS = 1_000_000_000
 RATE = 16000

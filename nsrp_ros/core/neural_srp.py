@@ -54,7 +54,7 @@ class Crnn(nn.Module):
                 nn.BatchNorm2d(cfg.conv_channels), nn.ReLU())
 
     def phases(self, signals):
-        """Compute the phases (..., N, F), in radians, of waveforms (..., T)."""
+        """Turn waveforms (..., T) into what the network sees: angles (..., N, F), in radians."""
         cfg = self.config
         return stft_phase(signals, cfg.n_fft, cfg.hop_length, cfg.centred)
 

@@ -14,6 +14,7 @@ from nsrp_ros.core.config import WindowConfig
 import numpy as np
 
 NS = 1_000_000_000
+"""Nanoseconds in a second: stamps are integers, since a float cannot hold them exactly."""
 STEERING = 0.05
 """Share of a chunk's stamp error that is believed: averages jitter over some twenty chunks."""
 CLOCK_JUMP = 1.0
