@@ -7,7 +7,6 @@ The localizer node: audio and microphone positions in, a pose and a likelihood m
 A window that cannot be trusted is skipped, with its reason counted; no pose is ever made up.
 """
 
-import sys
 import threading
 
 from audio_common_msgs.msg import AudioDataStamped
@@ -29,14 +28,12 @@ from nsrp_ros.messages import samples_from_bytes
 from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.microphones import FrameMicrophones
 from nsrp_ros.microphones import PoseArrayMicrophones
+from nsrp_ros.process import run_node
 from nsrp_ros.status import Status
 from nsrp_ros.transforms import make_listener
 from nsrp_ros.worker import Worker
 import numpy as np
-import rclpy
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
@@ -217,20 +214,7 @@ class LocalizerNode(Node):
 
 def main(args=None):
     """Run the localizer until it is interrupted; exit with 1 where it cannot start."""
-    rclpy.init(args=args)
-    node = None
-    try:
-        node = LocalizerNode()
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ParameterException, ValueError, WeightsError) as error:
-        rclpy.logging.get_logger('localizer').fatal(str(error))
-        sys.exit(1)
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    run_node('localizer', LocalizerNode, (ValueError, WeightsError), args=args)
 
 
 if __name__ == '__main__':

@@ -8,8 +8,6 @@ somebody talks. Frames named in the live parameter `hidden_frames` are not publi
 device drops out of the network.
 """
 
-import sys
-
 from audio_common_msgs.msg import AudioDataStamped
 from audio_common_msgs.msg import AudioInfo
 from geometry_msgs.msg import PoseStamped
@@ -22,6 +20,7 @@ from nsrp_ros.performance import DEFAULT_SCENE
 from nsrp_ros.performance import perform
 from nsrp_ros.performance import SAMPLE_RATE
 from nsrp_ros.performance import Scene
+from nsrp_ros.process import run_node
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import SpeechError
 from nsrp_ros.training.speech import TALKERS
@@ -30,8 +29,6 @@ from rcl_interfaces.msg import FloatingPointRange
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
@@ -166,20 +163,8 @@ def _triples(name, flat):
 
 def main(args=None):
     """Play until interrupted, or once through; exit with 1 where the scene cannot be."""
-    rclpy.init(args=args)
-    node = None
-    try:
-        node = SimulatedRoom()
-        rclpy.spin_until_future_complete(node, node.finished)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ParameterException, SpeechError, ValueError) as error:
-        rclpy.logging.get_logger('simulated_room').fatal(str(error))
-        sys.exit(1)
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    run_node('simulated_room', SimulatedRoom, (SpeechError, ValueError), args=args,
+             spin=lambda node: rclpy.spin_until_future_complete(node, node.finished))
 
 
 if __name__ == '__main__':

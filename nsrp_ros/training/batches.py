@@ -5,11 +5,11 @@ Every loader yields `Scenes` of torch tensors with as many microphones as the ne
 channels, so that a pair of microphones is simply a scene with two.
 """
 
-import torch
-
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.simulation import simulate
+import numpy as np
+import torch
 
 
 def take(scenes, index):
@@ -46,7 +46,8 @@ def to_device(scenes, n_mics, device, chunk=256):
 
     """
     def tensor(array):
-        return torch.as_tensor(array, dtype=torch.float32, device=device)
+        # A copy, because memory-mapped arrays are read-only, which torch warns about.
+        return torch.as_tensor(np.array(array), dtype=torch.float32, device=device)
 
     signals = torch.cat([tensor(scenes.signals[k:k + chunk][:, :n_mics])
                          for k in range(0, len(scenes), chunk)])

@@ -15,10 +15,6 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
-import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
-
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.localizer import CLASSICAL
 from nsrp_ros.core.weights import find_weights
@@ -30,6 +26,9 @@ from nsrp_ros.training.metrics import reliability
 from nsrp_ros.training.metrics import RIGHT_WITHIN
 from nsrp_ros.training.plots import draw_reliability
 from nsrp_ros.training.scoring import score
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 
 PENALTY = 1e-3
 """Weight of the squared coefficients, so that rooms without any error cannot drive them up."""

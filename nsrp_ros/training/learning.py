@@ -10,11 +10,10 @@ import time
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-import torch
-
 from nsrp_ros.core.neural_srp import locate_maps
 from nsrp_ros.training.batches import first_microphones
 from nsrp_ros.training.targets import target_maps
+import torch
 
 LOCATED_BATCHES = 32
 """How many validation batches are also located with all microphones, which is the dear part."""

@@ -1,15 +1,14 @@
 """Pictures of training and evaluation: targets, curves, error distributions, maps, reliability."""
 
 import csv
+from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')  # files only: no display is needed
-from matplotlib import pyplot as plt  # noqa: E402, I100, I202
-import numpy as np  # noqa: E402
+from matplotlib import pyplot as plt
+import numpy as np
 
 
 def _save(figure, picture):
+    Path(picture).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=120)
     plt.close(figure)
 

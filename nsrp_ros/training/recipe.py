@@ -17,8 +17,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
-import torch
-
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.neural_srp import Crnn
 from nsrp_ros.core.weights import find_weights
@@ -33,6 +31,7 @@ from nsrp_ros.training.stages import FreshStage
 from nsrp_ros.training.stages import stored_scenes
 from nsrp_ros.training.stages import StoredStage
 from nsrp_ros.training.targets import TargetConfig
+import torch
 
 NETWORKS = {
     'neural_srp': (CrnnConfig(), TargetConfig('hyperbolic')),

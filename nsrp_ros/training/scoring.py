@@ -13,9 +13,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.localizer import CLASSICAL
 from nsrp_ros.core.localizer import Localizer
@@ -23,6 +20,8 @@ from nsrp_ros.core.localizer import peak_prominence
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.training.metrics import position_errors
+import numpy as np
+from tqdm import tqdm
 
 CENTRE = 'centre'
 """The method that knows nothing: every talker is in the middle of the room."""
@@ -132,8 +131,9 @@ def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', l
 
 def _locate(localizer, scenes, k):
     """Locate the talker of scene k: (x, y, prominence)."""
-    estimate = localizer.locate(np.asarray(scenes.signals[k]), scenes.sample_rate,
-                                scenes.mic_positions[k], scenes.room_dims[k])
+    # Copies, because memory-mapped arrays are read-only, which torch warns about.
+    estimate = localizer.locate(np.array(scenes.signals[k]), scenes.sample_rate,
+                                np.array(scenes.mic_positions[k]), np.array(scenes.room_dims[k]))
     return [*estimate.position, peak_prominence(estimate.likelihood_map)]
 
 

@@ -5,9 +5,8 @@ Both are lightning data modules, because only the trainer knows on which device 
 several processes they run.
 """
 
-import lightning
-import torch
 
+import lightning
 from nsrp_ros.training.batches import FreshScenes
 from nsrp_ros.training.batches import StoredScenes
 from nsrp_ros.training.batches import to_device
@@ -16,6 +15,7 @@ from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import TALKERS
+import torch
 
 VALIDATION_BATCH = 16
 

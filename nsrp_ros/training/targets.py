@@ -11,9 +11,8 @@ Run as a module it draws the three side by side, like the paper's Fig. 4.
 import argparse
 from dataclasses import dataclass
 
-import torch
-
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
+import torch
 
 
 @dataclass(frozen=True)
@@ -194,6 +193,7 @@ def target_maps(config, grid_size, mic_positions, source_position, room_dims):
 
 def main(arguments=None):
     """Draw the targets of one pair of microphones to a picture."""
+    # Imported where it is used: training must not need matplotlib to start.
     from nsrp_ros.training.plots import draw_targets
 
     parser = argparse.ArgumentParser(description='Draw the training targets, like Fig. 4.')

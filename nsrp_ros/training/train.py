@@ -15,7 +15,6 @@ import json
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
-
 from nsrp_ros.training.recipe import NETWORKS
 from nsrp_ros.training.recipe import run
 from nsrp_ros.training.recipe import TrainConfig

@@ -1,0 +1,42 @@
+"""How a node of this package lives and ends as a process."""
+
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException
+
+
+def run_node(name, make_node, refusals=(), spin=rclpy.spin, args=None):
+    """
+    Make a node and spin it until it is interrupted.
+
+    Parameters
+    ----------
+    name : str
+        Under which a refusal is logged, since the node may not exist.
+    make_node : callable
+        Returns the node.
+    refusals : tuple of type
+        Exceptions whose text is a sentence for the user: logged without a traceback, and the
+        process exits with 1. Wrong parameters are always among them.
+    spin : callable
+        Called with the node; returns when its work is done.
+    args : list of str, optional
+        Command line, sys.argv if None.
+
+    """
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = make_node()
+        spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ParameterException, *refusals) as error:
+        rclpy.logging.get_logger(name).fatal(str(error))
+        sys.exit(1)
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,210 @@
+"""
+Print the paper's Table I on frozen test sets, through the localizer that runs on the robot.
+
+    python -m nsrp_ros.training.evaluate
+
+For each test set and number of microphones it lists every method's mean error with its 95 %
+bootstrap interval, the paper's figures beside it, and paired tests between methods; then the
+recorded scenes. It leaves results.json, error distributions and maps in its folder. What has been
+measured is kept there too: a broken run goes on where it stopped.
+
+The sets `hard` and `easy` are the paper's ReverbSim as its text and as its authors' code have it.
+"""
+
+import argparse
+from dataclasses import asdict
+import json
+from pathlib import Path
+import platform
+import sys
+
+from nsrp_ros.core.localizer import CLASSICAL
+from nsrp_ros.core.localizer import Localizer
+from nsrp_ros.core.weights import find_weights
+from nsrp_ros.core.weights import load_checkpoint
+from nsrp_ros.core.weights import model_folders
+from nsrp_ros.training.batches import take
+from nsrp_ros.training.dataset import load
+from nsrp_ros.training.metrics import paired_test
+from nsrp_ros.training.metrics import summarize
+from nsrp_ros.training.plots import draw_error_cdfs
+from nsrp_ros.training.plots import draw_maps
+from nsrp_ros.training.published import PUBLISHED
+from nsrp_ros.training.recorded import cut_windows
+from nsrp_ros.training.recorded import RecordedError
+from nsrp_ros.training.recorded import shared_recordings
+from nsrp_ros.training.scenes import Scenes
+from nsrp_ros.training.scoring import CENTRE
+from nsrp_ros.training.scoring import checksum
+from nsrp_ros.training.scoring import fingerprint
+from nsrp_ros.training.scoring import score
+import numpy as np
+
+MICS = (4, 6)
+ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', 'neural_srp', 'neural_srp_plus', 'crnn4', 'crnn6')
+"""Rows in the paper's order; other networks in models/ follow."""
+REFERENCES = ('srp_phat_2d', 'neural_srp')
+"""Methods that all others are tested against, as far as they take part."""
+NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the recordings’ geometry: only two '
+                            'real recordings were within reach'}
+
+
+def known_methods():
+    """List every method that can be loaded by name, in the order of the table."""
+    networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
+    names = {CENTRE, *CLASSICAL, *networks}
+    return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
+
+
+def accepts(method, n_mics):
+    """Tell whether a method can use that many microphones."""
+    if method == CENTRE or method in CLASSICAL:
+        return True
+    return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
+
+
+def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, device='cpu'):
+    """
+    Score methods on one set and print its part of the table.
+
+    Parameters
+    ----------
+    title : str
+        Printed above.
+    key : tuple
+        Of `PUBLISHED`.
+    scenes : Scenes
+        Of NumPy arrays.
+    data_checksum : str
+        See `scoring.score`.
+    methods : list of str
+        Which of them cannot use this number of microphones is left out.
+    cache, limit, device :
+        See `scoring.score`.
+
+    Returns
+    -------
+    tuple of dict
+        What goes into results.json, and each method's errors.
+
+    """
+    n_mics = scenes.mic_positions.shape[1]
+    errors, rows = {}, {}
+    for method in methods:
+        if accepts(method, n_mics):
+            scores = score(method, scenes, data_checksum, cache, limit, device)
+            errors[method] = scores.errors(np.asarray(scenes.source_position))
+            rows[method] = asdict(summarize(errors[method], np.random.default_rng(0)))
+            rows[method]['fingerprint'] = fingerprint(method)
+    count = len(next(iter(errors.values())))
+    print(f'\n{title}, {n_mics} microphones, {count} windows\n{"method":<18}{"mean":>7}'
+          f'{"95 % interval":>16}{"std":>7}{"median":>8}{"< 0.5 m":>9}{"< 1 m":>8}'
+          f'{"paper: mean":>14}{"std":>6}')
+    for method, row in rows.items():
+        low, high = row['interval']
+        paper = PUBLISHED.get(key, {}).get(method)
+        print(f'{method:<18}{row["mean"]:7.2f}{f"{low:.2f} to {high:.2f}":>16}{row["std"]:7.2f}'
+              f'{row["median"]:8.2f}{row["below_half"]:9.1%}{row["below_one"]:8.1%}'
+              + (f'{paper[0]:14.2f}{paper[1]:6.2f}' if paper else ''))
+    tests = compare(errors)
+    return {'title': title, 'n_mics': n_mics, 'checksum': data_checksum, 'rows': rows,
+            'paired': tests}, errors
+
+
+def compare(errors):
+    """Test every method against the references, print it, and return it for results.json."""
+    tests = []
+    for reference in REFERENCES:
+        for method in errors:
+            if reference in errors and method not in (CENTRE, reference):
+                test = paired_test(errors[method], errors[reference], np.random.default_rng(0))
+                tests.append({'method': method, 'reference': reference, **asdict(test)})
+                low, high = test.interval
+                way = 'cut' if test.cut >= 0 else 'up'
+                print(f'  {method} against {reference}: mean error {way}'
+                      f' by {abs(test.cut):.1%}, difference {test.difference:+.2f} m '
+                      f'({low:+.2f} to {high:+.2f}), Wilcoxon p = {test.p_value:.1e}')
+    return tests
+
+
+def recorded_set():
+    """Return the shared recordings as scenes, all windows; None, and a sentence, without them."""
+    try:
+        return cut_windows(shared_recordings())
+    except RecordedError as error:
+        print(f'\nrecorded scenes are left out: {error}')
+        return None
+
+
+def draw_examples(scenes, methods, picture, device, count=2):
+    """Draw the first scenes' maps by several methods, like the paper's Fig. 1."""
+    some = Scenes(*(np.array(array[:count]) for array in (
+        scenes.signals, scenes.mic_positions, scenes.source_position, scenes.room_dims)),
+        scenes.sample_rate)
+    methods = [m for m in methods
+               if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
+    localizers = [Localizer.load(m, device) for m in methods]
+    estimates = [[localizer.locate(some.signals[k], some.sample_rate, some.mic_positions[k],
+                                   some.room_dims[k]) for localizer in localizers]
+                 for k in range(len(some))]
+    draw_maps(some, methods, estimates, picture)
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python -m nsrp_ros.training.evaluate', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('methods', nargs='*', help='what Localizer.load takes, and `centre`, the middle of the '
+                                   'room (default: all that there are)')
+    add('--data', type=Path, default=Path('data'), help='folder of the test sets (data)')
+    add('--sets', nargs='+', default=['hard', 'easy'], help='default: %(default)s')
+    add('--limit', type=int, help='only so many first rooms of each set')
+    add('--out', type=Path, default=Path('runs/evaluate'), help='folder (runs/evaluate)')
+    add('--device', default='cpu', help='for networks (cpu)')
+    options = parser.parse_args(arguments)
+    methods = options.methods or known_methods()
+    folders = {preset: options.data / f'{preset}-6-test' for preset in options.sets}
+    missing = [p for p, f in folders.items() if not (f / 'manifest.json').is_file()]
+    if missing:
+        print('test sets are missing; make them, seeded and resumable, by\n' + '\n'.join(
+            f'    python -m nsrp_ros.training.dataset {preset} --split test --jobs 2 '
+            f'--out {options.data}' for preset in missing), file=sys.stderr)
+        return 1
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    results, cache = [], options.out / 'cache'
+    for preset, folder in folders.items():
+        manifest = json.loads((folder / 'manifest.json').read_text())
+        for n_mics in MICS:
+            scenes = load(folder, n_mics)
+            name = 'reverb_sim' if preset in ('hard', 'easy') else preset
+            result, errors = evaluate_set(
+                f'{preset} rooms', (name, n_mics), scenes, manifest['sha256'], methods, cache,
+                options.limit, options.device)
+            results.append(result)
+            draw_error_cdfs(errors, f'{preset} rooms, {n_mics} microphones',
+                            options.out / f'errors-{preset}-{n_mics}.png')
+            draw_examples(scenes, methods, options.out / f'maps-{preset}-{n_mics}.png',
+                          options.device)
+    scenes = recorded_set()
+    if scenes is not None:
+        n_mics = scenes.mic_positions.shape[1]
+        result, _ = evaluate_set('recorded scenes', ('recorded', n_mics), scenes,
+                                 checksum(scenes), methods, cache, None, options.device)
+        results.append(result)
+        draw_examples(take(scenes, np.unique(scenes.source_position, axis=0,
+                                             return_index=True)[1]),
+                      methods, options.out / 'maps-recorded.png', options.device)
+    for method in methods:
+        if method in NOTES:
+            print(f'\n{method}: {NOTES[method]}')
+    (options.out / 'results.json').write_text(json.dumps(
+        {'python': platform.python_version(), 'sets': results}, indent=1))
+    print(f'\nwrote {options.out}/results.json and pictures')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
