@@ -3,11 +3,16 @@ nsrp_ros: where somebody is talking, in metres, on the map.
 
 A map of the house (an arrow points from the importer to what it imports):
 
-* `node` -> `parameters`, `microphones`, `messages`, `core`: the ROS node, thin;
-* `simulated_room`: a room that publishes audio, transforms and the true source; the robot that
-  needs no hardware. `demo` runs it beside the node and draws what happened;
-* `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch and safetensors only;
-* `training` -> `core`: what makes and judges the models. Imports no ROS either.
+* `node` -> `parameters`, `microphones` -> `transforms`, `messages`, `status`, `worker`, `core`: the
+  ROS node, thin;
+* `simulated_room` -> `performance`: a room that publishes audio, transforms and the true source;
+  the robot that needs no hardware. `demo` runs it beside the node and draws what happened;
+* `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch and safetensors only.
+  `localizer` -> `srp`, `neural_srp`, `backprojection` -> `features`, `correlation`, `estimate`,
+  `geometry`, `config`; `weights` reads checkpoints, `window` cuts the stream;
+* `training` -> `core`: what makes and judges the models. Imports no ROS either. `speech`, `rooms`
+  and `simulation` make scenes, `dataset` keeps them, `train` learns from them, `calibrate` and
+  `evaluate` judge.
 
 Dimensions, the same everywhere: B batch, M microphones, P = M (M - 1) / 2 pairs, T samples,
 N frames, F bins, L lags, G cells a side, K talkers. SI units and radians stand bare; anything

@@ -155,7 +155,7 @@ def pose_message(estimate, stamp_ns, frame_id, room_origin):
 
     Parameters
     ----------
-    estimate : nsrp_ros.core.localizer.Estimate
+    estimate : nsrp_ros.core.estimate.Estimate
         In the room's frame.
     stamp_ns : int
         Time of the window's last sample, nanoseconds.
@@ -187,7 +187,7 @@ def square_map(estimate, room_dims, resolution):
 
     Parameters
     ----------
-    estimate : nsrp_ros.core.localizer.Estimate
+    estimate : nsrp_ros.core.estimate.Estimate
         Its cells may have any shape.
     room_dims : sequence of float
         The room's length, width and height, metres.

@@ -3,9 +3,9 @@
 import json
 
 from nsrp_ros.core.config import Confidence
-from nsrp_ros.core.localizer import confidence
+from nsrp_ros.core.estimate import confidence
+from nsrp_ros.core.estimate import peak_prominence
 from nsrp_ros.core.localizer import Localizer
-from nsrp_ros.core.localizer import peak_prominence
 import numpy as np
 import pytest
 import soundfile

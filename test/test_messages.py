@@ -7,7 +7,7 @@ from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseArray
 from nsrp_ros import messages
-from nsrp_ros.core.localizer import Estimate
+from nsrp_ros.core.estimate import Estimate
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message

@@ -38,7 +38,7 @@ class Confidence:
 
     confidence = 1 / (1 + exp(-(bias + prominence * log(peak prominence) + mics * log(M)))),
     fitted on simulated rooms by `nsrp_ros.training.calibrate`; peak prominence is defined in
-    localizer.py.
+    estimate.py.
     """
 
     bias: float = 0.0
@@ -54,7 +54,7 @@ class SrpConfig:
     """Hertz; other rates are resampled to it."""
     nx: int = 100
     ny: int = 100
-    nz: int = 12
+    nz: int = 24
     """Cells along the room's length, width and height; nz = 1 computes TDOAs in two dimensions
     and ignores all heights, as the paper's baseline seems to."""
     interpolation: int = 4
@@ -110,3 +110,42 @@ class CrnnConfig:
     def n_metadata(self):
         """Length of phi: each microphone's xyz and the room's xyz (paper, eq. 3)."""
         return 3 * self.n_channels + 3
+
+
+@dataclass(frozen=True)
+class BackprojectionConfig:
+    """The geometry-aware network of backprojection.py."""
+
+    sample_rate: int = 16000
+    n_fft: int = 2048
+    """Samples in a frame of the cross-correlation; twice the longest delay it can hold."""
+    hop_length: int = 512
+    bands: tuple = ((100.0, 700.0), (700.0, 1600.0), (1600.0, 3500.0), (3500.0, 7200.0))
+    """Lower and upper edge of each band that is correlated by itself, hertz."""
+    weightings: tuple = ('plain', 'loud', 'onset')
+    """Which frames and bins are believed; see correlation.py."""
+    lag_margin: int = 24
+    """Lags beyond the possible ones that the network may look at for context."""
+    channels: int = 32
+    """Features of a lag."""
+    dilations: tuple = (1, 2, 4, 8, 16)
+    """Of the convolutions along lags, a residual block each."""
+    heads: int = 4
+    """Ways to attend to pairs; 0 leaves only their mean."""
+    map_channels: int = 48
+    """Features of a point in the room."""
+    map_blocks: int = 3
+    """Residual blocks over the floor plan."""
+    grid_size: int = 25
+    """Cells along each side of the floor, unless another grid is asked for."""
+    heights: int = 6
+    """Heights that the posterior is spread over."""
+    confidence: Confidence = Confidence()
+
+    def __post_init__(self):
+        """Refuse settings that the network has no meaning for."""
+        _require(all(0 < low < high <= self.sample_rate / 2 for low, high in self.bands),
+                 'bands must rise and lie below half the sample rate')
+        _require(self.heads == 0 or self.channels % self.heads == 0,
+                 'channels must be a multiple of heads')
+        _require(min(self.grid_size, self.heights) >= 1, 'grid_size and heights must be above 0')

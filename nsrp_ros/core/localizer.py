@@ -5,9 +5,8 @@ The one way to be localized: every method, on the robot and in every measurement
     estimate = localizer.locate(signals, sample_rate, mic_positions, room_dims)
 """
 
-from dataclasses import dataclass
-import math
-
+from nsrp_ros.core.backprojection import Backprojection
+from nsrp_ros.core.backprojection import Backprojector
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import SrpConfig
 from nsrp_ros.core.features import resample
@@ -19,37 +18,11 @@ from nsrp_ros.core.weights import load_checkpoint
 import numpy as np
 
 CLASSICAL = {
-    'srp_phat': SrpConfig(),
-    'srp_phat_2d': SrpConfig(nx=25, ny=25, nz=1, interpolation=1),
+    'srp_phat': SrpConfig(confidence=Confidence(-12.0445, 5.2142, 1.5667)),
+    'srp_phat_2d': SrpConfig(nx=25, ny=25, nz=1, interpolation=1,
+                             confidence=Confidence(-10.2049, 3.5628, 2.4203)),
 }
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """
-    Where somebody is talking, as far as one window tells.
-
-    Attributes
-    ----------
-    position : numpy.ndarray
-        Shape (2,), x and y in metres in the room's frame: the centre of the map's highest cell,
-        as in the paper.
-    likelihood_map : numpy.ndarray
-        Shape (ny, nx), y first, in the method's own units; higher is likelier.
-    x, y : numpy.ndarray
-        Shapes (nx,), (ny,), the cells' centres in metres.
-    confidence : float
-        The probability, in [0, 1], that the position is within 0.5 m of the talker, given that
-        somebody talks: a logistic model of how far the map's peak stands out, fitted for each
-        method on simulated rooms (see config.Confidence and each model card).
-
-    """
-
-    position: np.ndarray
-    likelihood_map: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    confidence: float
+"""Methods without weights. Their confidences are what `nsrp_ros.training.calibrate` prints."""
 
 
 class Localizer:
@@ -58,8 +31,8 @@ class Localizer:
 
     Parameters
     ----------
-    method : SrpPhat or NeuralSrp
-        What draws the map; its `config` names the sample rate that it wants.
+    method : SrpPhat, NeuralSrp or Backprojector
+        What answers; its `config` names the sample rate that it wants.
 
     """
 
@@ -68,7 +41,7 @@ class Localizer:
         self.config = method.config
 
     @classmethod
-    def load(cls, method='srp_phat', device='cpu'):
+    def load(cls, method='neural_srp', device='cpu'):
         """
         Load a method by name.
 
@@ -88,7 +61,9 @@ class Localizer:
         """
         if method in CLASSICAL:
             return cls(SrpPhat(CLASSICAL[method]))
-        return cls(NeuralSrp(load_checkpoint(find_weights(method)), device))
+        model = load_checkpoint(find_weights(method))
+        wrap = Backprojector if isinstance(model, Backprojection) else NeuralSrp
+        return cls(wrap(model, device))
 
     def locate(self, signals, sample_rate, mic_positions, room_dims):
         """
@@ -119,24 +94,4 @@ class Localizer:
         signals, mic_positions, room_dims = check_scene(
             signals, sample_rate, mic_positions, room_dims)
         signals = resample(signals, sample_rate, self.config.sample_rate)
-        likelihood_map, x, y = self._method.likelihood(signals, mic_positions, room_dims)
-        row, column = np.unravel_index(np.argmax(likelihood_map), likelihood_map.shape)
-        return Estimate(
-            position=np.array([x[column], y[row]]), likelihood_map=likelihood_map, x=x, y=y,
-            confidence=confidence(self.config.confidence, likelihood_map, len(signals)))
-
-
-def peak_prominence(likelihood_map):
-    """Return how many standard deviations the map's peak stands above its mean."""
-    spread = float(likelihood_map.std())
-    return float(likelihood_map.max() - likelihood_map.mean()) / spread if spread > 0 else 0.0
-
-
-def confidence(model: Confidence, likelihood_map, n_mics):
-    """Evaluate the logistic model of config.Confidence on a map."""
-    prominence = peak_prominence(likelihood_map)
-    if prominence <= 0:  # a flat map says nothing at all
-        return 0.0
-    logit = (model.bias + model.prominence * math.log(prominence)
-             + model.mics * math.log(n_mics))
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))
+        return self._method.estimate(signals, mic_positions, room_dims)

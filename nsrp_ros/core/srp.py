@@ -6,6 +6,7 @@ dimensions on a fine grid, the unknown height marginalised. `srp_phat_2d` is the
 25 by 25 cells, heights ignored.
 """
 
+from nsrp_ros.core.estimate import from_scores
 from nsrp_ros.core.features import gcc_phat
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import microphone_pairs
@@ -26,6 +27,11 @@ class SrpPhat:
 
     def __init__(self, config):
         self.config = config
+
+    def estimate(self, signals, mic_positions, room_dims):
+        """Locate the talker of one window; arguments are those of `likelihood`."""
+        likelihood_map, x, y = self.likelihood(signals, mic_positions, room_dims)
+        return from_scores(likelihood_map, x, y, self.config.confidence, len(signals))
 
     def likelihood(self, signals, mic_positions, room_dims):
         """

@@ -1,8 +1,9 @@
 """
 Checkpoints: safetensors files that carry their network's configuration.
 
-A file's metadata holds `format`, `method` and `config` (the CrnnConfig as JSON), so weights
-and preprocessing cannot disagree, and loading runs no code that the file could bring.
+A file's metadata holds `format`, `method`, `network` and `config` (the network's settings as
+JSON), so weights and preprocessing cannot disagree, and loading runs no code that the file could
+bring.
 """
 
 from dataclasses import asdict
@@ -11,6 +12,8 @@ import os
 from pathlib import Path
 import sys
 
+from nsrp_ros.core.backprojection import Backprojection
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.neural_srp import Crnn
@@ -19,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 FORMAT = 'nsrp_ros-1'
+NETWORKS = {'crnn': (Crnn, CrnnConfig), 'backprojection': (Backprojection, BackprojectionConfig)}
 
 
 class WeightsError(RuntimeError):
@@ -67,8 +71,10 @@ def save_checkpoint(path, model, method):
     """Write a network's weights and configuration to one safetensors file."""
     tensors = {name: value.detach().cpu().contiguous()
                for name, value in model.state_dict().items()}
+    network = next(name for name, (kind, _) in NETWORKS.items() if isinstance(model, kind))
     save_file(tensors, path, metadata={
-        'format': FORMAT, 'method': method, 'config': json.dumps(asdict(model.config))})
+        'format': FORMAT, 'method': method, 'network': network,
+        'config': json.dumps(asdict(model.config))})
 
 
 def load_checkpoint(path):
@@ -77,7 +83,7 @@ def load_checkpoint(path):
 
     Returns
     -------
-    Crnn
+    Crnn or Backprojection
         On the CPU, in training mode, as torch makes it.
 
     Raises
@@ -92,9 +98,11 @@ def load_checkpoint(path):
             if metadata.get('format') != FORMAT:
                 raise WeightsError(f'{path} is not an nsrp_ros checkpoint '
                                    f'(format {metadata.get("format")!r})')
+            network, settings = NETWORKS[metadata.get('network', 'crnn')]
             fields = json.loads(metadata['config'])
             fields['confidence'] = Confidence(**fields['confidence'])
-            model = Crnn(CrnnConfig(**fields))
+            fields = {name: _tuples(value) for name, value in fields.items()}
+            model = network(settings(**fields))
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         if isinstance(error, WeightsError):
@@ -102,3 +110,8 @@ def load_checkpoint(path):
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f'cannot read weights from {path}: {reason}') from error
     return model
+
+
+def _tuples(value):
+    """Turn JSON's lists back into the tuples that they were."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -16,6 +16,7 @@ import json
 from pathlib import Path
 
 from nsrp_ros.core.config import Confidence
+from nsrp_ros.core.estimate import RIGHT_WITHIN
 from nsrp_ros.core.localizer import CLASSICAL
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
@@ -23,15 +24,14 @@ from nsrp_ros.core.weights import save_checkpoint
 from nsrp_ros.training.dataset import load
 from nsrp_ros.training.metrics import expected_calibration_error
 from nsrp_ros.training.metrics import reliability
-from nsrp_ros.training.metrics import RIGHT_WITHIN
 from nsrp_ros.training.plots import draw_reliability
 from nsrp_ros.training.scoring import score
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-PENALTY = 1e-3
-"""Weight of the squared coefficients, so that rooms without any error cannot drive them up."""
+PENALTY = 1e-6
+"""Weight of the squared coefficients: keeps them finite where every estimate is right."""
 
 
 def fit_confidence(prominences, n_mics, right):
@@ -69,7 +69,7 @@ def fit_confidence(prominences, n_mics, right):
 
 
 def predict(model, prominences, n_mics):
-    """Evaluate the model on arrays, as localizer.confidence does on one map."""
+    """Evaluate the model on arrays, as estimate.confidence does on one map."""
     return expit(model.bias + model.prominence * np.log(prominences)
                  + model.mics * np.log(n_mics))
 

@@ -137,12 +137,12 @@ class TimedCosine(Callback):
 
     def __init__(self, timer, minutes, warmup=300):
         self.timer, self.minutes, self.warmup = timer, minutes, warmup
-        self._done = 0.0
+        self._done = None
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         """Set the rate of this step."""
         step = trainer.global_step
-        if step % self.EVERY == 0:
+        if self._done is None or step % self.EVERY == 0:
             done = min(self.timer.time_elapsed('train') / (60 * self.minutes), 1.0)
             self._done = trainer.strategy.broadcast(done)
         rate = (pl_module.learning_rate * min(1.0, (step + 1) / self.warmup)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-RIGHT_WITHIN = 0.5
-"""Metres within which an estimate counts as right, for confidences."""
 N_RESAMPLES = 2000
 """Bootstrap resamples of an interval."""
 

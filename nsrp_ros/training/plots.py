@@ -45,20 +45,22 @@ def draw_targets(maps, mic_positions, source_position, room_dims, picture):
     _save(figure, picture)
 
 
-def draw_curves(metrics_csv, picture):
+def draw_curves(metrics_csvs, picture):
     """
     Draw a run's losses and validation error over its epochs.
 
     Parameters
     ----------
-    metrics_csv : path
-        What lightning's CSVLogger wrote.
+    metrics_csvs : list of path
+        What lightning's CSVLogger wrote, one file each time that the run was taken up.
     picture : path
         File to write.
 
     """
-    with open(metrics_csv, newline='') as file:
-        rows = list(csv.DictReader(file))
+    rows = []
+    for path in metrics_csvs:
+        with open(path, newline='') as file:
+            rows += csv.DictReader(file)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout='constrained')
     for axes, name, label in ((left, 'train_loss', 'training'), (left, 'val_loss', 'validation'),
                               (right, 'val_error', 'validation')):

@@ -17,6 +17,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from nsrp_ros.core.backprojection import Backprojection
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.neural_srp import Crnn
 from nsrp_ros.core.weights import find_weights
@@ -26,6 +28,8 @@ from nsrp_ros.training.learning import CrnnLearning
 from nsrp_ros.training.learning import Rate
 from nsrp_ros.training.learning import TimedCosine
 from nsrp_ros.training.plots import draw_curves
+from nsrp_ros.training.posterior import PosteriorLearning
+from nsrp_ros.training.posterior import RoomStage
 from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.stages import FreshStage
 from nsrp_ros.training.stages import stored_scenes
@@ -40,10 +44,12 @@ NETWORKS = {
         TargetConfig('normalised', 0.5, flat=True)),
     'crnn4': (CrnnConfig(n_channels=4), TargetConfig('gaussian')),
     'crnn6': (CrnnConfig(n_channels=6), TargetConfig('gaussian')),
+    'backprojection': (BackprojectionConfig(), None),
 }
 """
-What can be trained: the paper's text, its authors' published code, and the baselines of section
-V-B. NeuralSRP+ is neural_srp, trained on with --start.
+What can be trained, and what it draws: the paper's text, its authors' published code, the
+baselines of section V-B, and our own, which draws a posterior and so needs no target. NeuralSRP+
+is neural_srp, trained on with --start.
 """
 
 
@@ -78,6 +84,8 @@ class TrainConfig:
     compile_encoder: bool = False
     start: str = ''
     """Weights to start from: a method's name or a file."""
+    network: tuple = ()
+    """Settings of the network that differ from the method's own: (name, value) pairs."""
 
     def __post_init__(self):
         """Refuse runs that cannot be."""
@@ -87,6 +95,8 @@ class TrainConfig:
                              f'got {self.method!r}, {self.stages}')
         if self.minutes and len(self.minutes) != len(self.stages):
             raise ValueError('minutes must be given for every stage')
+        if self.method == 'backprojection' and not self.online:
+            raise ValueError('backprojection learns online, from rooms never seen twice')
 
 
 def run_stage(config, learning, data, folder, minutes, devices, resume):
@@ -97,7 +107,7 @@ def run_stage(config, learning, data, folder, minutes, devices, resume):
     ----------
     config : TrainConfig
         See there.
-    learning : CrnnLearning
+    learning : CrnnLearning or PosteriorLearning
         Trained in place.
     data : StoredStage or FreshStage
         What it learns from.
@@ -128,15 +138,18 @@ def run_stage(config, learning, data, folder, minutes, devices, resume):
     else:
         callbacks.append(EarlyStopping('val_loss', patience=config.patience))
     checkpoint = folder / 'last.ckpt'
+    # A resumed stage writes beside the curves of its first part, which lightning would delete.
+    parts = sorted(folder.glob('curves-*/metrics.csv')) if resume else []
+    curves = f'curves-{1 + len(parts)}'
     if not (resume and summary.is_file()):
         trainer = lightning.Trainer(
             accelerator='auto', devices=devices, strategy='ddp' if devices > 1 else 'auto',
             precision=config.precision, max_epochs=-1 if minutes else config.max_epochs,
-            callbacks=callbacks, logger=CSVLogger(folder, name='', version='curves'),
-            num_sanity_val_steps=0, enable_model_summary=False, log_every_n_steps=50,
+            callbacks=callbacks, logger=CSVLogger(folder, name='', version=curves),
+            num_sanity_val_steps=0, enable_model_summary=False, log_every_n_steps=1,
             use_distributed_sampler=False, benchmark=True)
         start = time.perf_counter()
-        trainer.fit(learning, data, weights_only=False, ckpt_path=(
+        trainer.fit(learning, data, weights_only=True, ckpt_path=(
             str(checkpoint) if resume and checkpoint.is_file() else None))
         if trainer.is_global_zero:
             summary.write_text(json.dumps({
@@ -144,11 +157,11 @@ def run_stage(config, learning, data, folder, minutes, devices, resume):
                 'steps': trainer.global_step, 'best_val_loss': float(best.best_model_score),
                 'samples_per_second': rate.per_second, 'devices': devices,
                 'minutes': (time.perf_counter() - start) / 60, **data.describe()}, indent=1))
-            draw_curves(folder / 'curves/metrics.csv', folder / 'curves.png')
+            draw_curves([*parts, folder / curves / 'metrics.csv'], folder / 'curves.png')
         trainer.strategy.barrier()
     # A run with a clock ends at a learning rate of zero: its last weights are its best.
     weights = checkpoint if minutes else folder / 'best.ckpt'
-    state = torch.load(weights, map_location='cpu', weights_only=False)['state_dict']
+    state = torch.load(weights, map_location='cpu', weights_only=True)['state_dict']
     learning.load_state_dict(state)
     return json.loads(summary.read_text())
 
@@ -178,25 +191,34 @@ def run(config, out, data, devices=1, resume=False):
     """
     lightning.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision('high')  # TF32 on GPUs that have it
-    crnn, _ = NETWORKS[config.method]
-    model = load_checkpoint(find_weights(config.start)) if config.start else Crnn(crnn)
-    if replace(model.config, confidence=crnn.confidence) != crnn:
-        raise ValueError(f'the weights {config.start!r} are not of a {config.method}')
-    learning = CrnnLearning(model, config.target, config.learning_rate, config.compile_encoder)
+    settings = replace(NETWORKS[config.method][0], **dict(config.network))
+    ours = isinstance(settings, BackprojectionConfig)
+    if config.start:
+        model = load_checkpoint(find_weights(config.start))
+        if replace(model.config, confidence=settings.confidence) != settings:
+            raise ValueError(f'the weights {config.start!r} are not of a {config.method}')
+    else:
+        model = Backprojection(settings) if ours else Crnn(settings)
+    if ours:
+        learning = PosteriorLearning(model, config.learning_rate)
+    else:
+        learning = CrnnLearning(model, config.target, config.learning_rate,
+                                config.compile_encoder)
     out.mkdir(parents=True, exist_ok=True)
     (out / 'config.json').write_text(json.dumps(
         {'train': asdict(config), 'network': asdict(model.config)}, indent=1))
     summaries = []
     for number, preset in enumerate(config.stages, 1):
+        n_channels = 2 if ours else settings.n_channels
         if config.online:
-            stage = FreshStage(
-                preset, config.speech, crnn.n_channels, config.batch_size, config.seed + number,
+            stage = (RoomStage if ours else FreshStage)(
+                preset, config.speech, n_channels, config.batch_size, config.seed + number,
                 config.batches_per_epoch, config.rooms_at_once, config.pairs_per_room,
                 config.n_val)
         else:
-            stage = StoredStage(stored_scenes(data, preset, 'train', crnn.n_channels),
-                                stored_scenes(data, preset, 'val', crnn.n_channels),
-                                crnn.n_channels, config.batch_size, config.seed + number)
+            stage = StoredStage(stored_scenes(data, preset, 'train', n_channels),
+                                stored_scenes(data, preset, 'val', n_channels),
+                                n_channels, config.batch_size, config.seed + number)
         folder = out / f'{number}-{preset}'
         folder.mkdir(exist_ok=True)
         minutes = config.minutes[number - 1] if config.minutes else None

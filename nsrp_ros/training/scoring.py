@@ -14,9 +14,9 @@ import json
 from pathlib import Path
 
 from nsrp_ros.core.config import Confidence
+from nsrp_ros.core.estimate import peak_prominence
 from nsrp_ros.core.localizer import CLASSICAL
 from nsrp_ros.core.localizer import Localizer
-from nsrp_ros.core.localizer import peak_prominence
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.training.metrics import position_errors
@@ -38,7 +38,7 @@ class Scores:
     positions : numpy.ndarray
         Shape (n, 2), metres.
     prominences : numpy.ndarray
-        Shape (n,), see `localizer.peak_prominence`.
+        Shape (n,), see `estimate.peak_prominence`.
 
     """
 

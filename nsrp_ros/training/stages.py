@@ -5,7 +5,6 @@ Both are lightning data modules, because only the trainer knows on which device 
 several processes they run.
 """
 
-
 import lightning
 from nsrp_ros.training.batches import FreshScenes
 from nsrp_ros.training.batches import StoredScenes
@@ -15,6 +14,7 @@ from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import TALKERS
+import numpy as np
 import torch
 
 VALIDATION_BATCH = 16
@@ -115,8 +115,9 @@ class FreshStage(lightning.LightningDataModule):
     def _generator(self, stream):
         """Seed a stream of random numbers that is this process's own."""
         strategy = self.trainer.strategy
-        generator = torch.Generator(strategy.root_device)
-        return generator.manual_seed(1_000_003 * self.seed + 1009 * strategy.global_rank + stream)
+        words = np.random.SeedSequence([self.seed, strategy.global_rank, stream])
+        return torch.Generator(strategy.root_device).manual_seed(
+            int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def train_dataloader(self):
         """Start simulating; a resumed run draws other rooms than the first one did."""

@@ -1,8 +1,10 @@
-"""
+r"""
 Train a network, as the paper does or on rooms that are simulated while it learns.
 
     python -m nsrp_ros.training.train neural_srp runs/paper
     python -m nsrp_ros.training.train neural_srp runs/online --online --minutes 2 8
+    python -m nsrp_ros.training.train backprojection runs/ours --online --minutes 9 \
+        --stages reverb_sim --learning-rate 2e-3
 
 The paper's recipe is the default: Adam at 5e-4, batches of 16, at most 50 epochs, patience 3,
 first on anechoic rooms, then on reverberant ones. Every run leaves its configuration, curves,
@@ -10,8 +12,10 @@ checkpoints and METHOD.safetensors in its folder, and goes on where it stopped w
 """
 
 import argparse
+import ast
 from dataclasses import replace
 import json
+import logging
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
@@ -20,6 +24,15 @@ from nsrp_ros.training.recipe import run
 from nsrp_ros.training.recipe import TrainConfig
 from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.targets import TargetConfig
+
+
+def _setting(text):
+    """Read NAME=VALUE, the value being a Python literal."""
+    name, _, value = text.partition('=')
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is no NAME=VALUE') from error
 
 
 def main(arguments=None):
@@ -42,6 +55,8 @@ def main(arguments=None):
     add('--devices', type=int, default=1, help='GPUs (or processes), by lightning DDP')
     add('--compare', type=Path, metavar='RUN',
         help='print the speed-up over this run, the one-GPU run of the same settings')
+    add('--network', nargs='+', type=_setting, default=[], metavar='NAME=VALUE',
+        help="settings of the network that differ from the method's own, as in core/config.py")
     recipe = parser.add_argument_group('recipe')
     add = recipe.add_argument
     add('--batch-size', type=int, default=default.batch_size, help='default %(default)s')
@@ -71,7 +86,9 @@ def main(arguments=None):
 
     kind, sigma = options.pop('target'), options.pop('sigma')
     target = NETWORKS[options['method']][1]
-    if kind and kind != target.kind:
+    if target is None:
+        target = TargetConfig()  # not used
+    elif kind and kind != target.kind:
         target = TargetConfig(kind, 0.5 if kind == 'normalised' else 1.0)
     if sigma:
         target = replace(target, sigma=sigma)
@@ -79,6 +96,8 @@ def main(arguments=None):
     devices, resume = options.pop('devices'), options.pop('resume')
     config = TrainConfig(**{name: tuple(value) if isinstance(value, list) else value
                             for name, value in options.items()}, target=target)
+    # What lightning found of hardware and products is no news here.
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     summaries = run(config, out, data, devices, resume)
     if rank_zero_only.rank != 0:
         return
