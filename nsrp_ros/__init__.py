@@ -3,8 +3,8 @@ nsrp_ros: where somebody is talking, in metres, on the map.
 
 A map of the house (an arrow points from the importer to what it imports):
 
-* `node` -> `parameters`, `microphones` -> `transforms`, `messages`, `status`, `worker`, `core`: the
-  ROS node, thin;
+* `node` -> `parameters`, `microphones` -> `transforms`, `messages`, `status`, `worker`, `core`:
+  the ROS node, thin;
 * `simulated_room` -> `performance`: a room that publishes audio, transforms and the true source;
   the robot that needs no hardware. `demo` runs it beside the node and draws what happened;
 * `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch and safetensors only.

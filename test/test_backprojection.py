@@ -1,14 +1,13 @@
 """The geometry-aware network: what holds before it has learnt anything."""
 
-import numpy as np
-import pytest
-import torch
-
 from nsrp_ros.core.backprojection import Backprojection
 from nsrp_ros.core.backprojection import floor_posterior
 from nsrp_ros.core.backprojection import posterior_loss
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.geometry import Grid
+import numpy as np
+import pytest
+import torch
 
 SMALL = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_blocks=1)
 

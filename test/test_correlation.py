@@ -1,12 +1,11 @@
 """Correlations in bands, under weightings: they peak where the delay is."""
 
-import numpy as np
-import pytest
-import torch
-
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.correlation import pair_correlations
 from nsrp_ros.core.correlation import WEIGHTINGS
+import numpy as np
+import pytest
+import torch
 
 CONFIG = BackprojectionConfig()
 K = len(CONFIG.bands) * len(CONFIG.weightings)

@@ -1,11 +1,10 @@
 """From a map to an answer: the peak, or the point of least expected distance."""
 
-import numpy as np
-import pytest
-
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.core.estimate import from_scores
+import numpy as np
+import pytest
 
 X = np.arange(40) * 0.2 + 0.1
 Y = np.arange(30) * 0.2 + 0.1

@@ -1,8 +1,10 @@
 """The table: complete, from the cache the second time, and honest about what is missing."""
 
+import hashlib
 import json
 
 from nsrp_ros.core.localizer import Localizer
+from nsrp_ros.core.weights import model_folders
 from nsrp_ros.training import dataset
 from nsrp_ros.training import scoring
 from nsrp_ros.training.evaluate import accepts
@@ -118,3 +120,14 @@ def test_networks_hear_the_recordings(method, recorded_folder):
     recorded = cut_windows(shared_recordings(recorded_folder))
     scores = score(method, recorded, '', limit=2)
     assert np.all((scores.positions > 0) & (scores.positions < recorded.room_dims[:2, :2]))
+
+
+def test_every_network_has_its_card():
+    """A card names the very weights that lie beside it."""
+    folder = model_folders()[0]
+    weights = sorted(folder.glob('*.safetensors'))
+    assert weights
+    for path in weights:
+        card = path.with_suffix('.md').read_text()
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in card, path.name
+        assert 'Licence' in card

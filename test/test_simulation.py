@@ -5,6 +5,7 @@ from dataclasses import replace
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.training.reference import hear_reference
 from nsrp_ros.training.reference import room_responses
+from nsrp_ros.training.responses import room_spectra
 from nsrp_ros.training.rooms import BANDS
 from nsrp_ros.training.rooms import draw_rooms
 from nsrp_ros.training.rooms import PRESETS
@@ -12,7 +13,6 @@ from nsrp_ros.training.rooms import Rooms
 from nsrp_ros.training.simulation import draw_scenes
 from nsrp_ros.training.simulation import hear
 from nsrp_ros.training.simulation import longest_response
-from nsrp_ros.training.simulation import room_spectra
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.simulation import window_length
 from nsrp_ros.training.speech import SpeechBank

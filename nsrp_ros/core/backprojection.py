@@ -18,15 +18,14 @@ Microphones may be any number in any order; nothing is learnt of rooms or arrays
 
 import math
 
-import torch
-from torch import nn
-from torch.nn import functional as F
-
 from nsrp_ros.core.correlation import pair_correlations
 from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 
 class LagNetwork(nn.Module):
@@ -137,7 +136,8 @@ class Backprojection(nn.Module):
         ends = mic_positions[:, pairs]  # (B, P, 2, 3)
         spacing = torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)  # (B, P)
 
-        n_lags = math.ceil(float(spacing.max()) / SPEED_OF_SOUND * cfg.sample_rate) + cfg.lag_margin
+        longest = float(spacing.max()) / SPEED_OF_SOUND * cfg.sample_rate
+        n_lags = math.ceil(longest) + cfg.lag_margin
         with torch.autocast(signals.device.type, enabled=False):
             correlations = pair_correlations(signals, pairs, n_lags, cfg)  # (B, P, K, 2 n + 1)
         features = self._lag_features(correlations, spacing, n_lags)  # (B, P, L, C)
@@ -277,5 +277,7 @@ def _shares(centres, position):
     if centres.shape[1] == 1:
         return torch.ones_like(centres)
     step = centres[:, 1:2] - centres[:, :1]
-    near = F.relu(1 - (centres - position[:, None]).abs() / step)
-    return near / near.sum(dim=1, keepdim=True).clamp(min=1e-6)
+    # A talker beyond the outermost centres, or even outside a room told too small, is in the
+    # outermost cell.
+    inside = torch.minimum(torch.maximum(position, centres[:, 0]), centres[:, -1])
+    return F.relu(1 - (centres - inside[:, None]).abs() / step)

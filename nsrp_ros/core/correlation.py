@@ -38,7 +38,8 @@ def pair_correlations(signals, pairs, n_lags, config):
     """
     cfg = config
     if n_lags >= cfg.n_fft // 2:
-        raise ValueError(f'microphones this far apart need frames of more than {cfg.n_fft} samples')
+        raise ValueError('microphones this far apart need frames of more than '
+                         f'{cfg.n_fft} samples')
     window = torch.hann_window(cfg.n_fft, device=signals.device)
     spectra = torch.stft(signals.flatten(0, 1), cfg.n_fft, cfg.hop_length, window=window,
                          center=True, pad_mode='constant', return_complex=True)

@@ -2,8 +2,8 @@
 From a map to an answer: where the talker is, and how sure that is.
 
 Methods whose maps are scores of their own (SRP, Neural-SRP) answer with the highest cell, as in
-the paper; methods whose maps are posteriors answer with the point from which the talker is expected
-to be the least far away.
+the paper; methods whose maps are posteriors answer with the point from which the talker is
+expected to be the least far away.
 """
 
 from dataclasses import dataclass

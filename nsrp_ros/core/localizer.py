@@ -15,7 +15,6 @@ from nsrp_ros.core.neural_srp import NeuralSrp
 from nsrp_ros.core.srp import SrpPhat
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
-import numpy as np
 
 CLASSICAL = {
     'srp_phat': SrpConfig(confidence=Confidence(-12.0445, 5.2142, 1.5667)),

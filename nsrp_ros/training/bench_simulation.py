@@ -8,7 +8,8 @@ import argparse
 import platform
 import time
 
-from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.presets import PRESETS
+from nsrp_ros.training.rooms import RoomConfig
 from nsrp_ros.training.simulation import draw_scenes
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.speech import SpeechBank
@@ -76,6 +77,9 @@ def main(arguments=None):
                              options.batch or (16 if on_cpu else 1024),
                              int(options.max_gib * 2 ** 30))
         line = f'{n_mics} microphones: {ours:.1f} rooms/s'
+        if not isinstance(config, RoomConfig):
+            print(line)  # pyroomacoustics knows ideal rooms only
+            continue
         try:
             theirs = rate_of_pyroomacoustics(config, n_mics, bank, options.reference_rooms)
             line += f', pyroomacoustics {theirs:.1f} rooms/s, {ours / theirs:.1f} times'

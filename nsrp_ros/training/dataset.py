@@ -18,7 +18,8 @@ import json
 import multiprocessing
 from pathlib import Path
 
-from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.presets import PRESETS
+from nsrp_ros.training.rooms import RoomConfig
 from nsrp_ros.training.rooms import Rooms
 from nsrp_ros.training.scene_files import checksum
 from nsrp_ros.training.scene_files import DatasetError
@@ -29,6 +30,7 @@ from nsrp_ros.training.scene_files import write_manifest
 from nsrp_ros.training.simulation import add_sensor_noise
 from nsrp_ros.training.simulation import draw_scenes
 from nsrp_ros.training.simulation import hear
+from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import TALKERS
 import numpy as np
@@ -49,7 +51,7 @@ def make(preset, n_mics, split, out, count=None, seed=0, simulator='pyroomacoust
     Parameters
     ----------
     preset : str
-        One of `rooms.PRESETS`.
+        One of `presets.PRESETS`.
     n_mics : int
         M.
     split : str
@@ -61,7 +63,7 @@ def make(preset, n_mics, split, out, count=None, seed=0, simulator='pyroomacoust
     seed : int
         Of the whole set.
     simulator : str
-        'pyroomacoustics' or 'torch'.
+        'pyroomacoustics' or 'torch'; rooms that are not ideal can only be had of the latter.
     speech, cache : str, path
         See `speech.find_speech`.
     jobs : int
@@ -77,9 +79,12 @@ def make(preset, n_mics, split, out, count=None, seed=0, simulator='pyroomacoust
     Raises
     ------
     DatasetError
-        If the folder holds a set with other settings.
+        If the folder holds a set with other settings, or pyroomacoustics is to make rooms that
+        it does not know.
 
     """
+    if simulator != 'torch' and not isinstance(PRESETS[preset], RoomConfig):
+        raise DatasetError(f"rooms of {preset} are made by the simulator 'torch'")
     count = SPLITS[split] if count is None else count
     folder = Path(out) / f'{preset}-{n_mics}-{split}'
     # Fetch and decode here, before several jobs try to do so at once.
@@ -127,6 +132,12 @@ def _make_scenes(task):
     bank = _speech(speech, manifest['split'], cache)[0]
     config = PRESETS[manifest['preset']]
     generators = [scene_generator(manifest['seed'], manifest['split'], k) for k in indices]
+    if not isinstance(config, RoomConfig):
+        made = [simulate(config, manifest['n_mics'], 1, bank, g, device, 2 ** 28)
+                for g in generators]
+        return indices, _stored(*(np.concatenate([getattr(scene, field).cpu().numpy()
+                                                  for scene in made]) for field in (
+            'signals', 'mic_positions', 'source_position', 'room_dims')))
     drawn = [draw_scenes(config, manifest['n_mics'], 1, bank, g) for g in generators]
     rooms = Rooms(*(torch.cat([getattr(room, field) for room, _ in drawn]) for field in (
         'dims', 'mic_positions', 'source_position', 'absorption')))
@@ -139,11 +150,16 @@ def _make_scenes(task):
         clean = hear_reference(config, rooms, said, bank.sample_rate)
     signals = torch.cat([add_sensor_noise(scene[None], config.snr_db, g)
                          for scene, g in zip(clean, generators, strict=True)]).numpy()
+    return indices, _stored(signals, rooms.mic_positions.numpy(), rooms.source_position.numpy(),
+                            rooms.dims.numpy())
+
+
+def _stored(signals, mic_positions, source_position, room_dims):
+    """Return scenes as they are written, the signals in sixteen bits."""
     scale = np.abs(signals).max(axis=(1, 2)) / 32767
-    return indices, {
-        'signals': np.rint(signals / scale[:, None, None]).astype(np.int16), 'scale': scale,
-        'mic_positions': rooms.mic_positions.numpy(),
-        'source_position': rooms.source_position.numpy(), 'room_dims': rooms.dims.numpy()}
+    return {'signals': np.rint(signals / scale[:, None, None]).astype(np.int16), 'scale': scale,
+            'mic_positions': mic_positions, 'source_position': source_position,
+            'room_dims': room_dims}
 
 
 def main(arguments=None):

@@ -70,3 +70,36 @@ def _image_coordinates(rooms, max_order):
     n = torch.arange(-max_order, max_order + 1, device=rooms.dims.device)
     size, source = rooms.dims[..., None], rooms.source_position[..., None]
     return n * size + torch.where(n % 2 == 0, source, size - source)
+
+
+def image_geometry(rooms, max_order):
+    """
+    Mirror the talkers, and tell the way of the sound from each image.
+
+    Parameters
+    ----------
+    rooms : Rooms
+        B rooms on any device.
+    max_order : int
+        Most reflections of an image.
+
+    Returns
+    -------
+    gains : torch.Tensor
+        Shape (B, K, I), as of `image_sources`.
+    vectors : torch.Tensor
+        Shape (B, M, 3, I), metres, from each image to each microphone.
+    mirrors : torch.Tensor
+        Shape (3, I): -1 where an image is seen in a mirror along the axis, else 1. A talker's
+        axis times this is the image's.
+    orders : torch.Tensor
+        Shape (I,), float32: reflections of each image.
+
+    """
+    images = _image_indices(max_order, rooms.dims.device)
+    axis = torch.arange(3, device=images.device)[:, None]
+    gains = _reflection_gains(rooms.absorption, max_order)[:, :, axis, images].prod(dim=2)
+    offsets = rooms.mic_positions[..., None] - _image_coordinates(rooms, max_order)[:, None]
+    steps = images - max_order
+    mirrors = 1.0 - 2.0 * (steps % 2)
+    return gains, offsets[:, :, axis, images], mirrors, steps.abs().sum(dim=0).float()

@@ -11,7 +11,7 @@ from nsrp_ros.core.backprojection import posterior_loss
 from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.training.batches import random_symmetry
 from nsrp_ros.training.batches import take
-from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.stages import FreshStage

@@ -30,7 +30,7 @@ from nsrp_ros.training.learning import TimedCosine
 from nsrp_ros.training.plots import draw_curves
 from nsrp_ros.training.posterior import PosteriorLearning
 from nsrp_ros.training.posterior import RoomStage
-from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.stages import FreshStage
 from nsrp_ros.training.stages import stored_scenes
 from nsrp_ros.training.stages import StoredStage

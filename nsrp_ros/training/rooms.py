@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import math
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
+from nsrp_ros.training.bands import BANDS
 import torch
-
-BANDS = (125, 250, 500, 1000, 2000, 4000)
-"""Centres of the octave bands in hertz."""
 
 LIBRI_ADHOC_DIMS = (9.8, 10.3, 4.2)
 LIBRI_ADHOC_MICS = tuple((8.3 - 1.6 * (k // 8), (6.0, 5.2, 4.4, 3.6, 2.8, 2.0, 1.2, 0.4)[k % 8],

@@ -14,13 +14,16 @@ class Scenes:
     signals : array
         Shape (B, M, T), float32, as the microphones hear them at `sample_rate`.
     mic_positions : array
-        Shape (B, M, 3), metres in the room's frame.
+        Shape (B, M, 3), metres in the room's frame, as they are told to whoever listens.
     source_position : array
-        Shape (B, 3), metres.
+        Shape (B, 3), metres: the truth, in the middle of the window where a talker walks.
     room_dims : array
-        Shape (B, 3), metres.
+        Shape (B, 3), metres, as they are told. A source can be a little outside.
     sample_rate : int
         Hertz.
+    true_mic_positions, true_room_dims : array, optional
+        Where what is told is wrong, the truth; never shown to whoever listens. None where it is
+        right, or not known.
 
     """
 
@@ -29,6 +32,8 @@ class Scenes:
     source_position: Any
     room_dims: Any
     sample_rate: int = 16000
+    true_mic_positions: Any = None
+    true_room_dims: Any = None
 
     def __len__(self):
         """Return B."""

@@ -10,7 +10,7 @@ from nsrp_ros.training.batches import FreshScenes
 from nsrp_ros.training.batches import StoredScenes
 from nsrp_ros.training.batches import to_device
 from nsrp_ros.training.dataset import load
-from nsrp_ros.training.rooms import PRESETS
+from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import TALKERS
@@ -88,7 +88,7 @@ class FreshStage(lightning.LightningDataModule):
     Parameters
     ----------
     preset : str
-        Of rooms.PRESETS.
+        Of presets.PRESETS.
     speech : str
         Where speech comes from, see `speech.find_speech`; training and validation hear
         different talkers.

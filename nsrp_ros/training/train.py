@@ -19,10 +19,10 @@ import logging
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
+from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.recipe import NETWORKS
 from nsrp_ros.training.recipe import run
 from nsrp_ros.training.recipe import TrainConfig
-from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.targets import TargetConfig
 
 

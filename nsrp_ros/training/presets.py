@@ -1,0 +1,59 @@
+"""
+Every kind of room by name: the ideal ones of rooms.py, real ones, and a mixture.
+
+For a table of robustness, change one thing of `REAL` and keep the rest:
+
+    replace(REAL, devices=replace(REAL.devices, late_scenes=1.0, late=0.002))
+"""
+
+from dataclasses import dataclass
+
+from nsrp_ros.training.devices import DeviceConfig
+from nsrp_ros.training.directivity import DirectivityConfig
+from nsrp_ros.training.furniture import FurnitureConfig
+from nsrp_ros.training.mounting import MountingConfig
+from nsrp_ros.training.noise import NoiseConfig
+from nsrp_ros.training.realism import RealConfig
+from nsrp_ros.training.rooms import PRESETS as IDEAL_PRESETS
+from nsrp_ros.training.rooms import RoomConfig
+from nsrp_ros.training.tail import TailConfig
+from nsrp_ros.training.walls import WallConfig
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """A mixture of kinds of rooms, within each batch."""
+
+    parts: tuple = ()
+    """RoomConfig and RealConfig."""
+    shares: tuple = ()
+    """Of the scenes that are of each part; they sum to one."""
+
+    def __post_init__(self):
+        """Refuse shares that are none."""
+        if len(self.parts) != len(self.shares) or not self.parts:
+            raise ValueError('every part needs a share')
+        if min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+            raise ValueError('shares must not be negative and must sum to one')
+
+    @property
+    def max_order(self):
+        """Return the most reflections of an image source."""
+        return max(part.max_order for part in self.parts)
+
+
+REAL = RealConfig(
+    # From some ten reflections on, diffuse tails tell no less than images do.
+    room=RoomConfig(max_order=10, min_distance=0.5),
+    walls=WallConfig(), mounting=MountingConfig(share=0.6, clusters=0.2),
+    directivity=DirectivityConfig(directional_mics=0.2), furniture=FurnitureConfig(),
+    tail=TailConfig(), air=True,
+    devices=DeviceConfig(latency_std=0.12e-3, gain_db=10.0, tilt_db=1.5, position_error=0.01,
+                         room_error=0.02),
+    noise=NoiseConfig())
+
+PRESETS = {
+    **IDEAL_PRESETS,
+    'real': REAL,
+    'mixed': MixtureConfig((IDEAL_PRESETS['hard'], REAL), (0.3, 0.7)),
+}
