@@ -118,7 +118,7 @@ class Observer(Node):
                            for m in self.methods)
             late = now - self._first_seen[stamp] > PATIENCE
             if not (complete or late or everything):
-                continue
+                break  # lines stay in order
             self._due.remove(stamp)
             truth = self.truth(stamp)
             seconds = (stamp - min(self._answers)) / NS

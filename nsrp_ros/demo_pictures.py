@@ -50,12 +50,12 @@ class _Panel:
         return self._image, self._estimate, self._truth
 
 
-def _figure(observer, n_rows, n_columns, methods):
-    """Lay out panels, one for each of `methods` in row-major order, with one legend."""
+def _figure(observer, n_rows, n_columns, methods, above=0.0):
+    """Lay out panels, one of `methods` each, `above` inches being left above them."""
     width, height = observer.room_dims[:2]
     size = 4.2 if n_columns <= 2 else 3.4
     figure = Figure(layout='constrained', figsize=(
-        size * n_columns + 0.4, (size * height / width + 0.3) * n_rows + 1.1))
+        size * n_columns + 0.4, (size * height / width + 0.3) * n_rows + 0.6 + above))
     FigureCanvasAgg(figure)  # a robot has no screen
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
     panels = [_Panel(ax, method, observer) for ax, method in zip(axes.flat, methods)]
@@ -102,7 +102,7 @@ def draw_animation(path, observer, dpi=75):
     windows = observer.windows()
     if not windows:
         return
-    figure, panels = _figure(observer, 1, len(observer.methods), observer.methods)
+    figure, panels = _figure(observer, 1, len(observer.methods), observer.methods, above=0.5)
     figure.set_dpi(dpi)
     stamps = np.array([w[0] for w in windows])
     clock = figure.suptitle('0.0 s')

@@ -2,8 +2,8 @@
 
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import CrnnConfig
-from nsrp_ros.core.localizer import confidence
-from nsrp_ros.core.localizer import peak_prominence
+from nsrp_ros.core.estimate import confidence
+from nsrp_ros.core.estimate import peak_prominence
 from nsrp_ros.core.neural_srp import Crnn
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import save_checkpoint
