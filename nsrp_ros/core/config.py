@@ -141,6 +141,12 @@ class BackprojectionConfig:
     heights: int = 6
     """Heights that the posterior is spread over."""
     confidence: Confidence = Confidence()
+    """Not used: the posterior itself tells how sure it is."""
+
+    @property
+    def n_channels(self):
+        """Return how many microphones enter together: pairs, so that any number will do."""
+        return 2
 
     def __post_init__(self):
         """Refuse settings that the network has no meaning for."""

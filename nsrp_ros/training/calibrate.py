@@ -15,9 +15,11 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
+from nsrp_ros.core.backprojection import Backprojection
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import RIGHT_WITHIN
 from nsrp_ros.core.localizer import CLASSICAL
+from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import save_checkpoint
@@ -29,6 +31,7 @@ from nsrp_ros.training.scoring import score
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
+from tqdm import tqdm
 
 PENALTY = 1e-6
 """Weight of the squared coefficients: keeps them finite where every estimate is right."""
@@ -123,6 +126,38 @@ def calibrate(method, sets, cache, n_mics_list, limit=None):
             expected_calibration_error(table))
 
 
+def measure(method, sets, n_mics_list, limit=None):
+    """
+    Judge the confidences of a method that has a posterior, and so nothing to be fitted.
+
+    Parameters
+    ----------
+    method, sets, n_mics_list, limit
+        As in `calibrate`.
+
+    Returns
+    -------
+    tuple of list and float
+        The reliability table and its expected calibration error.
+
+    """
+    localizer = Localizer.load(method)
+    confidences, right = [], []
+    for folder in sets:
+        for n_mics in n_mics_list:
+            scenes = load(folder, n_mics)
+            for k in tqdm(range(min(len(scenes), limit or len(scenes))), unit='room',
+                          desc=f'{method}, {n_mics} microphones'):
+                estimate = localizer.locate(
+                    np.array(scenes.signals[k]), scenes.sample_rate,
+                    np.array(scenes.mic_positions[k]), np.array(scenes.room_dims[k]))
+                away = estimate.position - np.asarray(scenes.source_position[k])[:2]
+                confidences.append(estimate.confidence)
+                right.append(np.linalg.norm(away) < RIGHT_WITHIN)
+    table = reliability(np.array(confidences), np.array(right))
+    return table, expected_calibration_error(table)
+
+
 def main(arguments=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -148,15 +183,20 @@ def main(arguments=None):
     for method in options.methods:
         network = None if method in CLASSICAL else load_checkpoint(find_weights(method))
         fixed = network is not None and network.config.n_channels > 2
-        model, table, error = calibrate(
-            method, sets, options.out / 'cache',
-            [network.config.n_channels] if fixed else options.mics, options.limit)
+        mics = [network.config.n_channels] if fixed else options.mics
+        posterior = isinstance(network, Backprojection)
+        if posterior:
+            model = 'has a posterior, nothing is fitted'
+            table, error = measure(method, sets, mics, options.limit)
+        else:
+            model, table, error = calibrate(method, sets, options.out / 'cache', mics,
+                                            options.limit)
         tables[method] = table
         print(f'\n{method}: {model}\nexpected calibration error {error:.3f} on rooms left out of '
               f'the fit\n{"confidence":>12}{"within 0.5 m":>14}{"estimates":>11}')
         for mean, share, count in table:
             print(f'{mean:12.3f}{share:14.3f}{count:11d}')
-        if network is not None:
+        if network is not None and not posterior:
             network.config = replace(network.config, confidence=model)
             save_checkpoint(find_weights(method), network, Path(method).stem)
     draw_reliability(tables, options.out / 'reliability.png')

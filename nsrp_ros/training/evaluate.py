@@ -45,8 +45,8 @@ ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', 'neural_srp', 'neural_srp_plus', 'cr
 """Rows in the paper's order; other networks in models/ follow."""
 REFERENCES = ('srp_phat_2d', 'neural_srp')
 """Methods that all others are tested against, as far as they take part."""
-NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: only '
-                            'two real ones were within reach'}
+NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: '
+                            'only two real ones were within reach'}
 
 
 def known_methods():
@@ -104,7 +104,8 @@ def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, 
         low, high = row['interval']
         paper = PUBLISHED.get(key, {}).get(method)
         print(f'{Path(method).stem:<18}{row["mean"]:7.2f}{f"{low:.2f} to {high:.2f}":>16}'
-              f'{row["std"]:7.2f}{row["median"]:8.2f}{row["below_half"]:9.1%}{row["below_one"]:8.1%}'
+              f'{row["std"]:7.2f}{row["median"]:8.2f}{row["below_half"]:9.1%}'
+              f'{row["below_one"]:8.1%}'
               + (f'{paper[0]:14.2f}{paper[1]:6.2f}' if paper else ''))
     tests = compare(errors)
     return {'title': title, 'n_mics': n_mics, 'checksum': data_checksum, 'rows': rows,
@@ -123,7 +124,8 @@ def compare(errors):
                 way = 'cut' if test.cut >= 0 else 'up'
                 print(f'  {Path(method).stem} against {reference}: mean error {way}'
                       f' by {abs(test.cut):.1%}, difference {test.difference:+.2f} m '
-                      f'({low:+.2f} to {high:+.2f}), Wilcoxon p = {test.p_value:.1e}')
+                      f'({low:+.2f} to {high:+.2f}), Wilcoxon p '
+                      + (f'= {test.p_value:.1e}' if test.p_value > 0 else '< 1e-300'))
     return tests
 
 
