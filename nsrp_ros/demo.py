@@ -60,9 +60,12 @@ def main(args=None):
 
     print(_table(summary))
     (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    for name in ('map.png', 'map.gif'):
+        (out / name).unlink(missing_ok=True)  # of an earlier run
     draw_still(out / 'map.png', observer)
     draw_animation(out / 'map.gif', observer)
-    print(f'\n{out}/map.png, map.gif and summary.json are written')
+    written = [name for name in ('map.png', 'map.gif', 'summary.json') if (out / name).is_file()]
+    print(f'\nwritten to {out}: {", ".join(written)}')
     return 0
 
 

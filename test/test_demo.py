@@ -5,7 +5,13 @@ import os
 import subprocess
 import sys
 
+from geometry_msgs.msg import PoseStamped
+from nsrp_ros.core.window import NS
+from nsrp_ros.demo_observer import Observer
+from nsrp_ros.messages import set_stamp
 from PIL import Image
+import rclpy
+from rclpy.context import Context
 
 
 def test_a_short_demo(tmp_path):
@@ -39,6 +45,22 @@ def test_a_method_that_does_not_exist(tmp_path):
     assert result.returncode == 1
     assert "no weights for method 'telepathy'" in result.stderr
     assert 'Traceback' not in result.stderr
+
+
+def test_windows_a_chunk_apart_are_one():
+    """A localizer that met the room a chunk late is still shown beside the other."""
+    context = Context()
+    rclpy.init(context=context, domain_id=49)
+    observer = Observer(['early', 'late'], context=context)
+    for k in range(4):
+        for method, offset_ns in (('early', 0), ('late', 32_000_000)):
+            pose = PoseStamped()
+            set_stamp(pose.header.stamp, NS + k * NS // 4 + offset_ns)
+            observer._on_pose(method, pose)
+    windows = observer.windows()
+    observer.destroy_node()
+    context.try_shutdown()
+    assert [sorted(answers) for _, _, answers in windows] == [['early', 'late']] * 4
 
 
 def _environment():
