@@ -16,10 +16,12 @@ B scenes, M microphones, P pairs, K correlations, L lags, C and D channels, Z, Y
 Microphones may be any number in any order; nothing is learnt of rooms or arrays by heart.
 """
 
+from functools import partial
 import math
 
 from nsrp_ros.core.correlation import pair_correlations
 from nsrp_ros.core.estimate import from_posterior
+from nsrp_ros.core.features import batch_of_one
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
@@ -221,10 +223,7 @@ class Backprojector:
         """
         cfg = self.config
         grid = Grid.over_room(room_dims, cfg.grid_size, cfg.grid_size, cfg.heights)
-
-        def batch(array):
-            return torch.as_tensor(array, dtype=torch.float32, device=self.device)[None]
-
+        batch = partial(batch_of_one, device=self.device)
         log_posterior = self.model(batch(signals), batch(mic_positions), batch(grid.points()))
         return from_posterior(floor_posterior(log_posterior)[0].cpu().numpy(), grid.x, grid.y)
 

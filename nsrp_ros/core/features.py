@@ -97,3 +97,8 @@ def stft_phase(signals, n_fft, hop_length, centred):
                           pad_mode='constant', return_complex=True)  # (..., F + 1, N)
     phase = spectrum[:, 1:].angle().transpose(1, 2)
     return phase.reshape(*signals.shape[:-1], *phase.shape[1:])
+
+
+def batch_of_one(array, device):
+    """Make a float32 tensor (1, ...) of one scene's array, on a device."""
+    return torch.as_tensor(array, dtype=torch.float32, device=device)[None]

@@ -11,7 +11,10 @@ past reverberation. The same network with four or six channels and no sum is CRN
 Shapes: B batch, C input channels (2 for a pair), T samples, N frames, F bins, G cells a side.
 """
 
+from functools import partial
+
 from nsrp_ros.core.estimate import from_scores
+from nsrp_ros.core.features import batch_of_one
 from nsrp_ros.core.features import stft_phase
 from nsrp_ros.core.geometry import cell_centres
 from nsrp_ros.core.geometry import microphone_pairs
@@ -213,10 +216,7 @@ class NeuralSrp:
         if signals.shape[1] < cfg.n_fft:
             raise ValueError(f'a window needs at least {cfg.n_fft} samples at '
                              f'{cfg.sample_rate} Hz, got {signals.shape[1]}')
-
-        def batch(array):
-            return torch.as_tensor(array, dtype=torch.float32, device=self.device)[None]
-
+        batch = partial(batch_of_one, device=self.device)
         likelihood_map = locate_maps(
             self.model, batch(signals), batch(mic_positions), batch(room_dims))[0]
         return (likelihood_map.cpu().numpy(),

@@ -5,6 +5,10 @@ Every loader yields `Scenes` of torch tensors with as many microphones as the ne
 channels, so that a pair of microphones is simply a scene with two.
 """
 
+from itertools import chain
+from itertools import count
+from itertools import islice
+
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.simulation import simulate
@@ -160,6 +164,12 @@ class StoredScenes:
             yield take(self.scenes, index)
 
 
+def one_epoch(simulate, n_batches):
+    """Yield `n_batches` batches, calling `simulate` for more as often as it takes."""
+    rounds = chain.from_iterable(simulate() for _ in count())
+    yield from islice(rounds, n_batches)
+
+
 class FreshScenes:
     """
     Rooms that are simulated while training, never the same twice.
@@ -212,11 +222,5 @@ class FreshScenes:
                 yield take(scenes, index)
 
     def __iter__(self):
-        """Yield the batches of one epoch."""
-        count = 0
-        while True:
-            for batch in self.simulate():
-                yield batch
-                count += 1
-                if count == self.batches_per_epoch:
-                    return
+        """Iterate over the batches of one epoch."""
+        return one_epoch(self.simulate, self.batches_per_epoch)

@@ -9,6 +9,7 @@ import lightning
 from nsrp_ros.core.backprojection import floor_posterior
 from nsrp_ros.core.backprojection import posterior_loss
 from nsrp_ros.core.estimate import from_posterior
+from nsrp_ros.training.batches import one_epoch
 from nsrp_ros.training.batches import random_symmetry
 from nsrp_ros.training.batches import take
 from nsrp_ros.training.presets import PRESETS
@@ -183,14 +184,8 @@ class FreshRooms:
                              some.source_position, some.room_dims, some.sample_rate)
 
     def __iter__(self):
-        """Yield the batches of one epoch."""
-        count = 0
-        while True:
-            for batch in self._simulated():
-                yield batch
-                count += 1
-                if count == self.batches_per_epoch:
-                    return
+        """Iterate over the batches of one epoch."""
+        return one_epoch(self._simulated, self.batches_per_epoch)
 
 
 class RoomStage(FreshStage):
