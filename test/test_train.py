@@ -7,13 +7,11 @@ from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.neural_srp import Crnn
 from nsrp_ros.core.weights import save_checkpoint
-from nsrp_ros.training.batches import first_microphones
 from nsrp_ros.training.batches import FreshScenes
 from nsrp_ros.training.batches import random_pairs
 from nsrp_ros.training.batches import random_symmetry
 from nsrp_ros.training.batches import shuffle_microphones
 from nsrp_ros.training.batches import StoredScenes
-from nsrp_ros.training.batches import take
 from nsrp_ros.training.learning import CrnnLearning
 from nsrp_ros.training.learning import position_errors
 from nsrp_ros.training.recipe import NETWORKS
@@ -56,7 +54,7 @@ def test_one_batch_overfits(scenes):
     """A small network learns eight maps by heart."""
     torch.manual_seed(0)
     learning = CrnnLearning(Crnn(SMALL), TargetConfig('hyperbolic'), 3e-3)
-    batch = first_microphones(scenes, 2)
+    batch = scenes.with_microphones(slice(2))
     optimizer = learning.configure_optimizers()
     losses = []
     for _ in range(150):
@@ -137,7 +135,7 @@ def test_errors_of_training_are_those_of_the_localizer(scenes, tmp_path):
     localizer = Localizer.load(str(tmp_path / 'small.safetensors'))
     batched = position_errors(model, scenes)
     for k in range(3):
-        one = take(scenes, k)
+        one = scenes.take(k)
         position = localizer.locate(one.signals.numpy(), 16000, one.mic_positions.numpy(),
                                     one.room_dims.numpy()).position
         error = np.linalg.norm(position - one.source_position[:2].numpy())

@@ -5,68 +5,142 @@ A pair of microphones can tell only one thing about a talker, the delay between 
 looks at the pair's cross-correlations along the lag axis and describes each lag by a vector of
 features (is this the direct path, an echo, a chance peak?). Geometry then says which lag each
 point of the room would cause, and the features found there are projected back to the point, as a
-tomograph does. What all pairs say of a point is pooled, heights are weighed against one another,
-and a few convolutions over the floor turn it into the posterior of the talker's cell.
+tomograph does. The walls are mirrors: the same point would also be heard by each microphone's six
+mirror images, so the features at the lags of its first echoes are projected back too. What all
+pairs say of a point is pooled, heights are weighed against one another, and a few convolutions
+over the floor turn it into the posterior of the talker's cell.
 
-    signals (B, M, T) -> correlations (B, P, K, L) -> lag features (B, P, L, C)
-    -> sampled at tau_ij(p) (B, P, Z, Y, X, C) -> pooled over pairs (B, Z, Y, X, D)
-    -> floor (B, D, Y, X) -> log-posterior (B, Z, Y, X)
+    signals (B, M, T) -> correlations (B, P, K, L) -> lag features (B, P, L / 2, D + E)
+    -> sampled where the point's direct sound and echoes should be (B, P, V, D + 3 E)
+    -> gated by how the pair sees the point (B, P, V, D) -> pooled over pairs (B, Z, Y, X, D)
+    -> floor (B, D, Y, X) -> log-posterior (B, Z, Y, X), and whether anybody talks at all (B,)
 
-B scenes, M microphones, P pairs, K correlations, L lags, C and D channels, Z, Y, X cells.
+B scenes, M microphones, P pairs, K correlations, L lags, D and E channels, V = Z Y X cells.
 Microphones may be any number in any order; nothing is learnt of rooms or arrays by heart.
 """
 
-from functools import partial
+from dataclasses import dataclass
 import math
 
+from nsrp_ros.core.correlation import LearnedWeightings
 from nsrp_ros.core.correlation import pair_correlations
-from nsrp_ros.core.estimate import from_posterior
-from nsrp_ros.core.features import batch_of_one
-from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+STRIDE = 2
+"""Lags of the correlations that one lag feature stands for."""
+
+_LAG_STEP = 32  # lags are looked at in steps, so that memory of the same size is asked for again
+
+
+@dataclass(frozen=True)
+class Heard:
+    """
+    What the pairs of B scenes have heard, before any point of the room is asked about.
+
+    Attributes
+    ----------
+    direct, echo : torch.Tensor
+        Shapes (B, P, n + 1, D) and (B, P, n + 1, E), float32: features of every second lag from
+        -n to n samples.
+    mic_positions : torch.Tensor
+        Shape (B, M, 3), metres.
+
+    """
+
+    direct: torch.Tensor
+    echo: torch.Tensor
+    mic_positions: torch.Tensor
+
+    @property
+    def n_lags(self):
+        """Return the largest lag, in samples."""
+        return (self.direct.shape[2] - 1) * STRIDE // 2
+
+
+def area_points(area, shape):
+    """
+    Divide boxes into equal cells.
+
+    Parameters
+    ----------
+    area : torch.Tensor
+        Shape (B, 2, 3), metres: each scene's lower and upper corner.
+    shape : tuple of int
+        Z, Y and X, the number of cells.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (B, Z, Y, X, 3), metres: the cells' centres.
+
+    """
+    x, y, z = _axes(area, shape)
+    whole = (len(area), *shape)
+    return torch.stack([x[:, None, None].expand(whole), y[:, None, :, None].expand(whole),
+                        z[:, :, None, None].expand(whole)], dim=-1)
+
+
+def _axes(area, shape):
+    """Return the cells' centres along x (B, X), y (B, Y) and z (B, Z)."""
+    return [area[:, 0, axis, None] + (area[:, 1] - area[:, 0])[:, axis, None] / n
+            * (torch.arange(n, device=area.device) + 0.5)
+            for axis, n in enumerate(reversed(shape))]
+
+
+def _starting_at_zero(*layers):
+    """
+    Make a residual block that adds nothing until it has learnt something.
+
+    That takes the place of normalisation, which costs more than the convolutions here, and would
+    make what is heard of one scene depend on the others of its batch.
+    """
+    nn.init.zeros_(layers[-1].weight)
+    nn.init.zeros_(layers[-1].bias)
+    return nn.Sequential(*layers)
+
 
 class LagNetwork(nn.Module):
-    """Describe every lag of a pair by C features: residual dilated convolutions along lags."""
+    """Describe every second lag of a pair: residual dilated convolutions along lags."""
 
     def __init__(self, n_in, config):
         super().__init__()
         c = config.channels
-        self.first = nn.Conv1d(n_in, c, 7, padding=3)
+        # The first convolution keeps the lag in the middle where it was: index k is lag 2 k - n.
+        self.first = nn.Conv1d(n_in, c, 9, stride=STRIDE, padding=4)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm1d(c), nn.GELU(),
-                          nn.Conv1d(c, c, 5, padding=2 * d, dilation=d),
-                          nn.BatchNorm1d(c), nn.GELU(), nn.Conv1d(c, c, 1))
+            _starting_at_zero(nn.GELU(), nn.Conv1d(c, c, 5, padding=2 * d, dilation=d),
+                              nn.GELU(), nn.Conv1d(c, c, 1))
             for d in config.dilations)
+        self.last = nn.Conv1d(c, config.map_channels + config.echo_channels, 1)
 
     def forward(self, correlations):
-        """Map (N, K, L) to (N, C, L)."""
+        """Map (N, K, L) to (N, D + E, (L + 1) / 2)."""
         features = self.first(correlations)
         for block in self.blocks:
             features = features + block(features)
-        return features
+        return self.last(features)
 
 
 class PairPooling(nn.Module):
-    """Pool what pairs say of a point: their mean, and an average that attends to the best."""
+    """Pool what pairs say of a point: their mean, and averages that attend to the best."""
 
     def __init__(self, config):
         super().__init__()
-        c, d = config.channels, config.map_channels
-        self.attend = nn.Linear(c, config.heads) if config.heads else None
-        self.mix = nn.Linear(c * (1 + (config.heads > 0)), d)
+        d = config.map_channels
+        self.attend = nn.Linear(d, config.heads) if config.heads else None
+        self.mix = nn.Linear(d * (1 + (config.heads > 0)), d)
 
     def forward(self, features):
-        """Map (B, P, V, C) to (B, V, D)."""
+        """Map (B, P, V, D) to (B, V, D)."""
         pooled = [features.mean(dim=1)]
         if self.attend is not None:
             weights = self.attend(features).softmax(dim=1)  # (B, P, V, H)
             # Each head averages its own share of the channels.
-            split = features.unflatten(-1, (weights.shape[-1], -1))  # (B, P, V, H, C / H)
+            split = features.unflatten(-1, (weights.shape[-1], -1))  # (B, P, V, H, D / H)
             pooled.append((weights[..., None] * split).sum(dim=1).flatten(-2))
         return self.mix(torch.cat(pooled, dim=-1))
 
@@ -78,16 +152,16 @@ class FloorNetwork(nn.Module):
         super().__init__()
         d = config.map_channels
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(d), nn.GELU(), nn.Conv2d(d, d, 3, padding=1),
-                          nn.BatchNorm2d(d), nn.GELU(), nn.Conv2d(d, d, 3, padding=1))
+            _starting_at_zero(nn.GELU(), nn.Conv2d(d, d, 3, padding=1),
+                              nn.GELU(), nn.Conv2d(d, d, 3, padding=1))
             for _ in range(config.map_blocks))
         self.score = nn.Conv2d(d, 1, 1)
 
     def forward(self, floor):
-        """Map (B, D, Y, X) to scores (B, Y, X)."""
+        """Map (B, D, Y, X) to features of that shape and scores (B, Y, X)."""
         for block in self.blocks:
             floor = floor + block(floor)
-        return self.score(floor)[:, 0]
+        return floor, self.score(floor)[:, 0]
 
 
 class Backprojection(nn.Module):
@@ -104,18 +178,25 @@ class Backprojection(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config = config
-        n_correlations = len(config.bands) * len(config.weightings)
+        d, e = config.map_channels, config.echo_channels
+        n_weightings = len(config.weightings) + config.learned_weightings
+        n_correlations = len(config.bands) * n_weightings + config.whole_window
+        self.weightings = (LearnedWeightings(config.learned_weightings)
+                           if config.learned_weightings else None)
         self.lags = LagNetwork(n_correlations + 2, config)
-        self.gate = nn.Sequential(nn.Linear(6, 32), nn.GELU(), nn.Linear(32, 2 * config.channels))
+        self.echoes = nn.Linear(3 * e, d, bias=False) if e else None
+        self.view, self.scene = nn.Linear(6, 32), nn.Linear(4, 32, bias=False)
+        self.gate = nn.Sequential(nn.GELU(), nn.Linear(32, 2 * d))
         self.pool = PairPooling(config)
-        self.point = nn.Sequential(
-            nn.GELU(), nn.Linear(config.map_channels, config.map_channels), nn.GELU())
-        self.point_score = nn.Linear(config.map_channels, 1)
+        self.place = nn.Linear(10, d)
+        self.point = nn.Sequential(nn.GELU(), nn.Linear(d, d), nn.GELU())
+        self.point_score = nn.Linear(d, 1)
         self.floor = FloorNetwork(config)
+        self.presence = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Linear(d, 1))
 
-    def forward(self, signals, mic_positions, points):
+    def forward(self, signals, mic_positions, room_dims, area, shape):
         """
-        Compute the log-posterior of the talker's cell.
+        Compute the log-posterior of the talker's cell, and whether there is a talker.
 
         Parameters
         ----------
@@ -123,160 +204,173 @@ class Backprojection(nn.Module):
             Shape (B, M, T), at the configuration's sample rate.
         mic_positions : torch.Tensor
             Shape (B, M, 3), metres.
-        points : torch.Tensor
-            Shape (B, Z, Y, X, 3), the cells' centres in metres.
+        room_dims : torch.Tensor
+            Shape (B, 3), metres.
+        area : torch.Tensor
+            Shape (B, 2, 3), metres: the lower and upper corner of the part of the room, or all
+            of it, that the talker is known to be in.
+        shape : tuple of int
+            Z, Y and X: how many cells to divide the area into.
 
         Returns
         -------
-        torch.Tensor
-            Shape (B, Z, Y, X); its exponential sums to one over all cells of a scene.
+        tuple of torch.Tensor
+            The log-posterior, shape (B, Z, Y, X), whose exponential sums to one over all cells
+            of a scene, given that somebody talks; and the log-odds (B,) that somebody does.
+
+        """
+        return self.look(self.hear(signals, mic_positions), room_dims, area, shape)
+
+    def hear(self, signals, mic_positions):
+        """
+        Describe the lags of all pairs; arguments as of `forward`.
+
+        Returns
+        -------
+        Heard
+            To be looked at with `look`, as often and as closely as wanted.
 
         """
         cfg = self.config
-        grid = points.shape[1:4]
-        pairs = torch.from_numpy(microphone_pairs(mic_positions.shape[1])).to(signals.device)
+        pairs = self._pairs(mic_positions)
         ends = mic_positions[:, pairs]  # (B, P, 2, 3)
         spacing = torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)  # (B, P)
-
         longest = float(spacing.max()) / SPEED_OF_SOUND * cfg.sample_rate
-        n_lags = math.ceil(longest) + cfg.lag_margin
-        with torch.autocast(signals.device.type, enabled=False):
-            correlations = pair_correlations(signals, pairs, n_lags, cfg)  # (B, P, K, 2 n + 1)
-        features = self._lag_features(correlations, spacing, n_lags)  # (B, P, L, C)
-
-        flat = points.flatten(1, 3)  # (B, V, 3), V = Z Y X
-        distance = torch.cdist(mic_positions, flat,
-                               compute_mode='donot_use_mm_for_euclid_dist')  # (B, M, V)
-        near, far = distance[:, pairs[:, 0]], distance[:, pairs[:, 1]]  # (B, P, V)
-        lag = (near - far) * (cfg.sample_rate / SPEED_OF_SOUND) + n_lags
-        sampled = _sample(features, lag)  # (B, P, V, C)
-        sampled = self._gated(sampled, near, far, spacing)
-
-        pooled = self.point(self.pool(sampled)).unflatten(1, grid)  # (B, Z, Y, X, D)
-        score = self.point_score(pooled)[..., 0]  # (B, Z, Y, X)
-        # Heights compete for each cell of the floor; their share is read off the same score.
-        floor = (score.softmax(dim=1)[..., None] * pooled).sum(dim=1)  # (B, Y, X, D)
-        score = score + self.floor(floor.permute(0, 3, 1, 2))[:, None]
-        return score.float().flatten(1).log_softmax(dim=1).unflatten(1, grid)
-
-    def _lag_features(self, correlations, spacing, n_lags):
-        """Describe all lags of all pairs, telling the network which of them are possible."""
-        n_scenes, n_pairs, _, length = correlations.shape
-        lag = torch.arange(-n_lags, n_lags + 1, device=spacing.device) / self.config.sample_rate
+        n_lags = min(_LAG_STEP * math.ceil((longest + cfg.lag_margin) / _LAG_STEP),
+                     cfg.n_fft // 2 - STRIDE)
+        correlations = pair_correlations(signals, pairs, n_lags, cfg, self.weightings)
+        # The network is told which of the lags are possible.
+        lag = torch.arange(-n_lags, n_lags + 1, device=spacing.device) / cfg.sample_rate
         possible = (lag * SPEED_OF_SOUND / spacing[..., None]).clamp(-1.5, 1.5)
         size = spacing[..., None].expand_as(possible) / 10
         known = torch.stack([possible, size], dim=2)  # (B, P, 2, L)
-        features = self.lags(torch.cat([correlations, known], dim=2).flatten(0, 1))
-        return features.transpose(1, 2).unflatten(0, (n_scenes, n_pairs))
+        features = self.lags(torch.cat([correlations, known], dim=2).flatten(0, 1)).float()
+        features = features.transpose(1, 2).unflatten(0, spacing.shape)
+        direct, echo = features.split([cfg.map_channels, cfg.echo_channels], dim=-1)
+        return Heard(direct, echo, mic_positions)
 
-    def _gated(self, sampled, near, far, spacing):
-        """Scale and shift features by how the pair sees the point."""
+    def look(self, heard, room_dims, area, shape):
+        """Project what was heard back to the cells of an area; see `forward`."""
+        mics, pairs = heard.mic_positions, self._pairs(heard.mic_positions)
+        axes = _axes(area, shape)
+        distance = _distances(_squares(mics, axes))  # (B, M, V)
+        near, far = distance[:, pairs[:, 0]], distance[:, pairs[:, 1]]  # (B, P, V)
+        features = _sample(heard.direct, self._lag(near - far, heard))  # (B, P, V, D)
+        if self.echoes is not None:
+            echoes = self._echoes(heard, room_dims, axes, distance, pairs)
+            features = features + self.echoes(echoes)
+
+        cell = (area[:, 1] - area[:, 0]) / area.new_tensor(shape[::-1])  # (B, 3)
+        count = torch.full_like(cell[:, :1], math.log2(mics.shape[1]))
+        context = torch.cat([2 * cell, count], dim=1)[:, None]  # (B, 1, 4)
+        features = self._gated(features, near, far, mics, pairs, context)
+        points = area_points(area, shape).flatten(1, 3)  # (B, V, 3)
+        place = torch.cat([points / 5, (room_dims[:, None] - points) / 5,
+                           context.expand(-1, points.shape[1], -1)], dim=-1)  # (B, V, 10)
+        pooled = self.pool(features) + self.place(place)
+        pooled = self.point(pooled).unflatten(1, shape)  # (B, Z, Y, X, D)
+
+        score = self.point_score(pooled)[..., 0].float()  # (B, Z, Y, X)
+        # Heights compete for each cell of the floor; their share is read off the same score.
+        floor = (score.softmax(dim=1)[..., None] * pooled).sum(dim=1)  # (B, Y, X, D)
+        floor, floor_score = self.floor(floor.permute(0, 3, 1, 2))
+        score = score + floor_score[:, None].float()
+        log_posterior = score.flatten(1).log_softmax(dim=1).unflatten(1, shape)
+        likely = floor_posterior(log_posterior)[:, None]  # (B, 1, Y, X)
+        seen = torch.cat([(likely * floor).sum(dim=(2, 3)), floor.mean(dim=(2, 3))], dim=1)
+        return log_posterior, self.presence(seen)[:, 0].float()
+
+    @staticmethod
+    def _pairs(mic_positions):
+        pairs = microphone_pairs(mic_positions.shape[1])
+        return torch.from_numpy(pairs).to(mic_positions.device)
+
+    def _lag(self, difference, heard):
+        """Turn differences of distances into indices of lag features."""
+        samples = difference * (self.config.sample_rate / SPEED_OF_SOUND)
+        return (samples + heard.n_lags) / STRIDE
+
+    def _echoes(self, heard, room_dims, axes, distance, pairs):
+        """
+        Sum the features at the lags of first echoes, over four walls, floor and ceiling.
+
+        An echo counts by how loud it would be beside the direct sound were the wall a perfect
+        mirror; where its lag lies beyond those that were looked at, not at all.
+        """
+        through = _image_distances(heard.mic_positions, room_dims, axes)  # (B, 6, M, V)
+        loudness = distance[:, None] / through.clamp(min=1e-3)  # (B, 6, M, V)
+        first, second = pairs[:, 0], pairs[:, 1]
+        # Either microphone of a pair may hear the echo while the other hears the direct sound.
+        difference = torch.stack([through[:, :, first] - distance[:, None, second],
+                                  distance[:, None, first] - through[:, :, second]], dim=2)
+        weight = torch.stack([loudness[:, :, first], loudness[:, :, second]], dim=2)
+        lag = self._lag(difference, heard).round().long()  # (B, 6, 2, P, V)
+        length = heard.echo.shape[2]
+        weight = weight * ((lag >= 0) & (lag < length))
+        lag, weight = (of.permute(0, 3, 4, 1, 2) for of in (lag.clamp(0, length - 1), weight))
+        kinds = [_gather(heard.echo, lag[..., some, :].flatten(-2),
+                         weight[..., some, :].flatten(-2))
+                 for some in (slice(0, 4), slice(4, 5), slice(5, 6))]
+        return torch.cat(kinds, dim=-1)
+
+    def _gated(self, features, near, far, mics, pairs, context):
+        """Scale and shift features by how the pair sees the point, and drop what is negative."""
+        spacing = torch.linalg.vector_norm(mics[:, pairs[:, 0]] - mics[:, pairs[:, 1]], dim=-1)
         spacing = spacing[..., None].expand_as(near)
         view = torch.stack([
             near / 5, far / 5, spacing / 5, (near - far) / spacing,
             1 / (near + 0.3), 1 / (far + 0.3)], dim=-1)  # (B, P, V, 6)
+        view = self.view(view) + self.scene(context)[:, None]
         scale, shift = self.gate(view).chunk(2, dim=-1)
-        return sampled * (1 + scale) + shift
+        return F.gelu(features * (1 + scale) + shift)
+
+
+def _squares(positions, axes):
+    """Square the distances from (B, M, 3) to cells along each axis (B, n): three (B, M, n)."""
+    return [(positions[..., axis, None] - centres[:, None]).square()
+            for axis, centres in enumerate(axes)]
+
+
+def _distances(squares):
+    """Compute distances to every cell from what `_squares` returns: (B, M, V)."""
+    x, y, z = squares
+    total = z[..., :, None, None] + y[..., None, :, None] + x[..., None, None, :]
+    return total.sqrt().flatten(2)
+
+
+def _image_distances(mic_positions, room_dims, axes):
+    """
+    Compute the distances of points from mirror images of microphones: (B, 6, M, V), metres.
+
+    The mirrors are the walls across x, low and high, those across y, floor and ceiling.
+    """
+    squares, distances = _squares(mic_positions, axes), []
+    for axis in range(3):
+        for wall in (torch.zeros_like(room_dims), room_dims):
+            image = _squares(2 * wall[:, None] - mic_positions, axes)[axis]
+            distances.append(_distances([*squares[:axis], image, *squares[axis + 1:]]))
+    return torch.stack(distances, dim=1)
 
 
 def _sample(features, lag):
     """Interpolate (B, P, L, C) linearly at fractional indices (B, P, V): (B, P, V, C)."""
+    below = lag.floor().clamp(0, features.shape[2] - 2)
+    upper = (lag - below).clamp(0, 1)
+    index = below.long()
+    return _gather(features, torch.stack([index, index + 1], dim=-1),
+                   torch.stack([1 - upper, upper], dim=-1))
+
+
+def _gather(features, index, weight):
+    """Sum features (B, P, L, C) at indices (B, P, V, n) by weight: (B, P, V, C)."""
     n_scenes, n_pairs, length, channels = features.shape
-    below = lag.floor().clamp(0, length - 2)
-    weight = (lag - below).clamp(0, 1)[..., None].to(features.dtype)
-    start = length * torch.arange(n_scenes * n_pairs, device=lag.device)
-    index = (below.long().flatten(0, 1) + start[:, None]).flatten()
-    table = features.reshape(-1, channels)
-    low = table.index_select(0, index).view(*lag.shape, channels)
-    high = table.index_select(0, index + 1).view(*lag.shape, channels)
-    return torch.lerp(low, high, weight.expand_as(low))
-
-
-class Backprojector:
-    """
-    A trained Backprojection that locates one window.
-
-    Parameters
-    ----------
-    model : Backprojection
-        The network with its weights.
-    device : str or torch.device
-        Where it runs.
-
-    """
-
-    def __init__(self, model, device='cpu'):
-        self.config = model.config
-        self.device = torch.device(device)
-        self.model = model.to(self.device).eval()
-
-    @torch.inference_mode()
-    def estimate(self, signals, mic_positions, room_dims):
-        """
-        Locate the talker of one window; arguments are those of `SrpPhat.estimate`.
-
-        Returns
-        -------
-        Estimate
-            Its map is a posterior over cells that tile the room's floor.
-
-        """
-        cfg = self.config
-        grid = Grid.over_room(room_dims, cfg.grid_size, cfg.grid_size, cfg.heights)
-        batch = partial(batch_of_one, device=self.device)
-        log_posterior = self.model(batch(signals), batch(mic_positions), batch(grid.points()))
-        return from_posterior(floor_posterior(log_posterior)[0].cpu().numpy(), grid.x, grid.y)
+    start = length * torch.arange(n_scenes * n_pairs, device=index.device)
+    rows = index + start.view(n_scenes, n_pairs, 1, 1)
+    total = F.embedding_bag(rows.flatten(0, 2), features.reshape(-1, channels), mode='sum',
+                            per_sample_weights=weight.flatten(0, 2).to(features.dtype))
+    return total.view(*index.shape[:3], channels)
 
 
 def floor_posterior(log_posterior):
     """Marginalise the height: log-posterior (B, Z, Y, X) to probabilities (B, Y, X)."""
     return log_posterior.logsumexp(dim=1).exp()
-
-
-def posterior_loss(log_posterior, points, source_position, distance_weight):
-    """
-    Score a posterior: how surprised it is by the truth, and how far from it it expects to be.
-
-    Parameters
-    ----------
-    log_posterior : torch.Tensor
-        Shape (B, Z, Y, X).
-    points : torch.Tensor
-        Shape (B, Z, Y, X, 3), metres.
-    source_position : torch.Tensor
-        Shape (B, 3), metres.
-    distance_weight : float
-        Nats a metre of expected distance on the floor plan costs.
-
-    Returns
-    -------
-    torch.Tensor
-        Scalar. The cross-entropy shares the truth among the cells around it by their nearness
-        (trilinearly), so that the posterior is finer than a cell.
-
-    """
-    truth = _shared_cells(points, source_position)
-    surprise = -(truth * log_posterior).flatten(1).sum(dim=1)
-    away = torch.linalg.vector_norm(
-        points[:, 0, ..., :2] - source_position[:, None, None, :2], dim=-1)  # (B, Y, X)
-    expected = (floor_posterior(log_posterior) * away).flatten(1).sum(dim=1)
-    return (surprise + distance_weight * expected).mean()
-
-
-def _shared_cells(points, source_position):
-    """Share a position among the cells around it: weights (B, Z, Y, X) that sum to one."""
-    x, y, z = points[:, 0, 0, :, 0], points[:, 0, :, 0, 1], points[:, :, 0, 0, 2]
-    along = [_shares(centres, source_position[:, axis])
-             for axis, centres in enumerate((x, y, z))]
-    return torch.einsum('bx,by,bz->bzyx', *along)
-
-
-def _shares(centres, position):
-    """Share positions (B,) linearly between the two nearest of the centres (B, n)."""
-    if centres.shape[1] == 1:
-        return torch.ones_like(centres)
-    step = centres[:, 1:2] - centres[:, :1]
-    # A talker beyond the outermost centres, or even outside a room told too small, is in the
-    # outermost cell.
-    inside = torch.minimum(torch.maximum(position, centres[:, 0]), centres[:, -1])
-    return F.relu(1 - (centres - inside[:, None]).abs() / step)

@@ -124,17 +124,23 @@ class BackprojectionConfig:
     """Lower and upper edge of each band that is correlated by itself, hertz."""
     weightings: tuple = ('plain', 'loud', 'onset')
     """Which frames and bins are believed; see correlation.py."""
+    learned_weightings: int = 2
+    """Weightings that are learnt besides these; 0 learns none."""
+    whole_window: bool = True
+    """Whether one more correlation takes the whole window as one frame."""
     lag_margin: int = 24
     """Lags beyond the possible ones that the network may look at for context."""
-    channels: int = 32
+    channels: int = 64
     """Features of a lag."""
-    dilations: tuple = (1, 2, 4, 8, 16)
+    dilations: tuple = (1, 2, 4, 8, 16, 32)
     """Of the convolutions along lags, a residual block each."""
-    heads: int = 4
+    echo_channels: int = 8
+    """Features of a lag that tell of a wall's echo; 0 does not look where echoes should be."""
+    heads: int = 8
     """Ways to attend to pairs; 0 leaves only their mean."""
-    map_channels: int = 48
+    map_channels: int = 64
     """Features of a point in the room."""
-    map_blocks: int = 3
+    map_blocks: int = 4
     """Residual blocks over the floor plan."""
     grid_size: int = 25
     """Cells along each side of the floor, unless another grid is asked for."""
@@ -148,10 +154,15 @@ class BackprojectionConfig:
         """Return how many microphones enter together: pairs, so that any number will do."""
         return 2
 
+    @property
+    def shape(self):
+        """Return the cells (Z, Y, X) that a room is divided into unless others are wanted."""
+        return self.heights, self.grid_size, self.grid_size
+
     def __post_init__(self):
         """Refuse settings that the network has no meaning for."""
         _require(all(0 < low < high <= self.sample_rate / 2 for low, high in self.bands),
                  'bands must rise and lie below half the sample rate')
-        _require(self.heads == 0 or self.channels % self.heads == 0,
-                 'channels must be a multiple of heads')
+        _require(self.heads == 0 or self.map_channels % self.heads == 0,
+                 'map_channels must be a multiple of heads')
         _require(min(self.grid_size, self.heights) >= 1, 'grid_size and heights must be above 0')

@@ -2,9 +2,13 @@
 What a pair's two signals have in common, lag by lag: several cross-correlations side by side.
 
 All are sums over short frames of whitened cross-spectra, as GCC-PHAT is, but some frames and bins
-are to be believed more than others: loud ones, and those at an onset, before the room's echoes of
-the same sound arrive. Since each weight is a product of one factor for each microphone, everything
-up to the product is computed once a microphone and not once a pair.
+are to be believed more than others: loud ones, those at an onset, before the room's echoes of the
+same sound arrive, and those that a small network has learnt to trust. Since each weight is a
+product of one factor for each microphone, everything up to the product is computed once a
+microphone and not once a pair. One more correlation takes the whole window at once: it is the
+finest, and knows no frames that a long delay could fall out of.
+
+Shapes: B scenes, M microphones, P pairs, T samples, F bins, N frames, L = 2 n_lags + 1 lags.
 """
 
 from collections.abc import Callable
@@ -12,9 +16,38 @@ from functools import lru_cache
 import math
 
 import torch
+from torch import nn
 
 
-def pair_correlations(signals, pairs, n_lags, config):
+class LearnedWeightings(nn.Module):
+    """
+    Weights of frames and bins that are learnt: convolutions over one microphone's spectrogram.
+
+    Parameters
+    ----------
+    n_weightings : int
+        How many different ones to learn.
+    channels : int
+        Of the hidden layers.
+
+    """
+
+    def __init__(self, n_weightings, channels=8):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(2, channels, (5, 3), padding=(2, 1)), nn.GELU(),
+            nn.Conv2d(channels, channels, (5, 3), padding=(2, 1)), nn.GELU(),
+            nn.Conv2d(channels, n_weightings, 1))
+
+    def forward(self, magnitude):
+        """Map magnitudes (B, M, F, N) to as many weights between 0 and 1 for each weighting."""
+        level = torch.log(magnitude + 1e-2).flatten(0, 1)  # (B M, F, N)
+        rise = level - torch.nn.functional.pad(level, (1, 0))[..., :-1]
+        weights = self.layers(torch.stack([level, rise], dim=1)).float().sigmoid()
+        return [w.unflatten(0, magnitude.shape[:2]) for w in weights.unbind(dim=1)]
+
+
+def pair_correlations(signals, pairs, n_lags, config, learned=None):
     """
     Correlate all pairs in several bands under several weightings.
 
@@ -28,12 +61,15 @@ def pair_correlations(signals, pairs, n_lags, config):
         Largest lag, samples; must leave half a frame.
     config : BackprojectionConfig
         Frames, bands and weightings.
+    learned : LearnedWeightings, optional
+        More weightings, after those of the configuration.
 
     Returns
     -------
     torch.Tensor
-        Shape (B, P, K, 2 n_lags + 1), K = bands times weightings; lag 0 in the middle, positive
-        where the first microphone of the pair hears later. Two equal channels give 1 at lag 0.
+        Shape (B, P, K, L), K = bands times weightings, and one more of the whole window if the
+        configuration asks for it; lag 0 in the middle, positive where the first microphone of
+        the pair hears later. Two equal channels give 1 at lag 0.
 
     """
     cfg = config
@@ -46,23 +82,55 @@ def pair_correlations(signals, pairs, n_lags, config):
     spectra = spectra.unflatten(0, signals.shape[:2])  # (B, M, F, N)
     magnitude = spectra.abs()
     loudness = magnitude.square().mean(dim=(2, 3), keepdim=True).sqrt()
+    phase = spectra / (magnitude + 1e-6 * loudness + 1e-20)
     magnitude = magnitude / loudness.clamp(min=1e-9)  # devices' gains do not count
-    phase = spectra / (spectra.abs() + 1e-6 * loudness + 1e-20)
 
-    filters = _band_filters(cfg.bands, cfg.n_fft, cfg.sample_rate, signals.device)  # (bands, F)
-    correlations = []
-    for weighting in cfg.weightings:
-        weight = _WEIGHTINGS[weighting](magnitude)
-        weighted = weight * phase
-        first, second = weighted[:, pairs[:, 0]], weighted[:, pairs[:, 1]]  # (B, P, F, N)
-        cross = (first * second.conj()).sum(dim=3)  # (B, P, F)
-        # Each band is scaled to what two equal channels of these weights would give.
-        energy = weight.square().sum(dim=3) @ filters.T  # (B, M, bands)
-        scale = (energy[:, pairs[:, 0]] * energy[:, pairs[:, 1]]).sqrt().clamp(min=1e-12)
-        banded = cross[:, :, None] * filters / scale[..., None]  # (B, P, bands, F)
-        full = torch.fft.irfft(banded, cfg.n_fft) * (cfg.n_fft / 2)
-        correlations.append(torch.cat([full[..., -n_lags:], full[..., :n_lags + 1]], dim=-1))
-    return torch.stack(correlations, dim=3).flatten(2, 3)
+    weights = [_WEIGHTINGS[weighting](magnitude) for weighting in cfg.weightings]
+    if learned is not None:
+        weights += learned(magnitude)
+    # Eight bits, as networks may be trained with, are too few for what follows.
+    with torch.autocast(signals.device.type, enabled=False):
+        stacked = torch.stack([_banded(weight, phase, pairs, n_lags, cfg) for weight in weights],
+                              dim=3).flatten(2, 3)
+    if not cfg.whole_window:
+        return stacked
+    return torch.cat([stacked, _whole_window(signals, pairs, n_lags, cfg)[:, :, None]], dim=2)
+
+
+def _banded(weight, phase, pairs, n_lags, config):
+    """Correlate under one weighting (B, M, F, N), band by band: (B, P, bands, L)."""
+    filters = _band_filters(config.bands, config.n_fft, config.sample_rate, phase.device)
+    cross = _cross_spectra(weight * phase, pairs)  # (B, P, F)
+    # Each band is scaled to what two equal channels of these weights would give.
+    energy = weight.square().sum(dim=3) @ filters.T  # (B, M, bands)
+    scale = (energy[:, pairs[:, 0]] * energy[:, pairs[:, 1]]).clamp(min=1e-12).sqrt()
+    return _lags(cross[:, :, None] * filters / scale[..., None], config.n_fft, n_lags)
+
+
+def _cross_spectra(weighted, pairs):
+    """Sum the products of pairs over frames: (B, M, F, N) to (B, P, F)."""
+    frames = weighted.transpose(1, 2)  # (B, F, M, N)
+    every = frames @ frames.mH  # (B, F, M, M)
+    return every[:, :, pairs[:, 0], pairs[:, 1]].transpose(1, 2)
+
+
+def _lags(cross, n_fft, n_lags):
+    """Go from cross-spectra (..., F) to the lags from -n_lags to n_lags."""
+    full = torch.fft.irfft(cross, n_fft) * (n_fft / 2)
+    return torch.cat([full[..., -n_lags:], full[..., :n_lags + 1]], dim=-1)
+
+
+def _whole_window(signals, pairs, n_lags, config):
+    """Compute GCC-PHAT of the whole window in the whole band: (B, P, L)."""
+    # Padded as far as lags reach, so that the correlation is linear where it is looked at.
+    n_fft = -(-(signals.shape[-1] + n_lags) // 1024) * 1024
+    spectra = torch.fft.rfft(signals, n_fft)
+    magnitude = spectra.abs()
+    phase = spectra / (magnitude + 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-20)
+    whole = (config.bands[0][0], config.bands[-1][1]),
+    filters = _band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F,)
+    cross = phase[:, pairs[:, 0]] * phase[:, pairs[:, 1]].conj() * (filters / filters.sum())
+    return _lags(cross, n_fft, n_lags)
 
 
 def _onset(magnitude):
@@ -80,7 +148,8 @@ _WEIGHTINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 WEIGHTINGS = tuple(_WEIGHTINGS)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what inference computes first must not be barred from training
 def _band_filters(edges, n_fft, sample_rate, device):
     """Split the spectrum into bands with raised-cosine flanks: (bands, F), between 0 and 1."""
     octave = torch.log2(torch.fft.rfftfreq(n_fft, 1 / sample_rate).clamp(min=1.0))

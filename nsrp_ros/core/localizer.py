@@ -6,7 +6,7 @@ The one way to be localized: every method, on the robot and in every measurement
 """
 
 from nsrp_ros.core.backprojection import Backprojection
-from nsrp_ros.core.backprojection import Backprojector
+from nsrp_ros.core.backprojector import Backprojector
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import SrpConfig
 from nsrp_ros.core.features import resample

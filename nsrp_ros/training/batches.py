@@ -5,6 +5,7 @@ Every loader yields `Scenes` of torch tensors with as many microphones as the ne
 channels, so that a pair of microphones is simply a scene with two.
 """
 
+from dataclasses import replace
 from itertools import chain
 from itertools import count
 from itertools import islice
@@ -14,18 +15,6 @@ from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.simulation import simulate
 import numpy as np
 import torch
-
-
-def take(scenes, index):
-    """Return the scenes at `index`, a tensor of positions or a slice."""
-    return Scenes(scenes.signals[index], scenes.mic_positions[index],
-                  scenes.source_position[index], scenes.room_dims[index], scenes.sample_rate)
-
-
-def first_microphones(scenes, n_mics):
-    """Keep each scene's first `n_mics` microphones."""
-    return Scenes(scenes.signals[:, :n_mics], scenes.mic_positions[:, :n_mics],
-                  scenes.source_position, scenes.room_dims, scenes.sample_rate)
 
 
 def to_device(scenes, n_mics, device, chunk=256):
@@ -121,8 +110,9 @@ def random_symmetry(scenes, generator):
         return torch.stack([x, y, points[..., 2]], dim=-1)
 
     swapped = torch.where(coins[2, :, None], room[:, [1, 0, 2]], room)
-    return Scenes(scenes.signals, image(scenes.mic_positions), image(scenes.source_position),
-                  swapped, scenes.sample_rate)
+    return replace(scenes, mic_positions=image(scenes.mic_positions),
+                   source_position=image(scenes.source_position), room_dims=swapped,
+                   true_mic_positions=None, true_room_dims=None)
 
 
 class StoredScenes:
@@ -161,7 +151,7 @@ class StoredScenes:
             order = torch.randperm(len(self.scenes), generator=self.generator)
         order = order[self.rank::self.world][:self.n_own].to(self.scenes.signals.device)
         for index in order.split(self.batch_size):
-            yield take(self.scenes, index)
+            yield self.scenes.take(index)
 
 
 def one_epoch(simulate, n_batches):
@@ -219,7 +209,7 @@ class FreshScenes:
                                device=self.generator.device)
         for index in order.split(self.batch_size):
             if len(index) == self.batch_size or len(scenes) < self.batch_size:
-                yield take(scenes, index)
+                yield scenes.take(index)
 
     def __iter__(self):
         """Iterate over the batches of one epoch."""

@@ -23,7 +23,6 @@ from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import model_folders
-from nsrp_ros.training.batches import take
 from nsrp_ros.training.dataset import load
 from nsrp_ros.training.metrics import paired_test
 from nsrp_ros.training.metrics import summarize
@@ -196,8 +195,7 @@ def main(arguments=None):
         result, _ = evaluate_set('recorded scenes', ('recorded', n_mics), scenes,
                                  checksum(scenes), methods, cache, None, options.device)
         results.append(result)
-        draw_examples(take(scenes, np.unique(scenes.source_position, axis=0,
-                                             return_index=True)[1]),
+        draw_examples(scenes.take(np.unique(scenes.source_position, axis=0, return_index=True)[1]),
                       methods, options.out / 'maps-recorded.png', options.device)
     for method in methods:
         if method in NOTES:

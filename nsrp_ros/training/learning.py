@@ -11,7 +11,6 @@ import time
 import lightning
 from lightning.pytorch.callbacks import Callback
 from nsrp_ros.core.neural_srp import locate_maps
-from nsrp_ros.training.batches import first_microphones
 from nsrp_ros.training.targets import target_maps
 import torch
 
@@ -83,7 +82,7 @@ class CrnnLearning(lightning.LightningModule):
 
     def validation_step(self, scenes, index):
         """Measure the loss, and on the first batches the mean error in metres."""
-        first = first_microphones(scenes, self.model.config.n_channels)
+        first = scenes.with_microphones(slice(self.model.config.n_channels))
         self.log('val_loss', self.loss(first, self.model.encode), prog_bar=True, sync_dist=True,
                  batch_size=len(scenes))
         if index < LOCATED_BATCHES:

@@ -1,19 +1,20 @@
 """
 How the back-projection network learns: whole rooms, any number of microphones, never one twice.
 
-Its loss is the surprise of its posterior plus the distance that it expects to be off
-(core/backprojection.py).
+Its losses are those of losses.py: how wrong its posterior is, and whether it heard that nobody
+talked.
 """
 
 import lightning
+from nsrp_ros.core.backprojection import area_points
 from nsrp_ros.core.backprojection import floor_posterior
-from nsrp_ros.core.backprojection import posterior_loss
 from nsrp_ros.core.estimate import from_posterior
+from nsrp_ros.core.geometry import cell_centres
 from nsrp_ros.training.batches import one_epoch
 from nsrp_ros.training.batches import random_symmetry
-from nsrp_ros.training.batches import take
+from nsrp_ros.training.losses import posterior_loss
+from nsrp_ros.training.losses import presence_loss
 from nsrp_ros.training.presets import PRESETS
-from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.simulation import simulate
 from nsrp_ros.training.stages import FreshStage
 import numpy as np
@@ -22,32 +23,40 @@ import torch
 CLIP = 1.0
 """Largest norm of a step's gradient: a scene that is misheard must not undo what was learnt."""
 
+MICROPHONES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 12: 0.04}
+"""How often so many microphones are heard in training; the issue is few of them."""
 
-def grid_points(room_dims, side, heights):
+
+_MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}  # bytes that simulating may take at once
+
+
+def whole_room(room_dims):
+    """Return the area (B, 2, 3) of rooms (B, 3)."""
+    return torch.stack([torch.zeros_like(room_dims), room_dims], dim=1)
+
+
+def part_of_room(room_dims, source_position, least=0.15):
     """
-    Tile every room of a batch with the same number of cells.
+    Draw a part of every room that the talker is in, anywhere within it.
 
     Parameters
     ----------
-    room_dims : torch.Tensor
-        Shape (B, 3), metres.
-    side, heights : int
-        Cells along each side of the floor, and upwards.
+    room_dims, source_position : torch.Tensor
+        Shapes (B, 3), metres.
+    least : float
+        Share of each side of the room that the part has at least.
 
     Returns
     -------
     torch.Tensor
-        Shape (B, heights, side, side, 3), metres.
+        Shape (B, 2, 3), metres, see `Backprojection.forward`.
 
     """
-    shape = (len(room_dims), heights, side, side)
-
-    def along(axis, n_cells, view):
-        share = (torch.arange(n_cells, device=room_dims.device) + 0.5) / n_cells
-        return (share * room_dims[:, axis, None]).view(view).expand(shape)
-
-    return torch.stack([along(0, side, (-1, 1, 1, side)), along(1, side, (-1, 1, side, 1)),
-                        along(2, heights, (-1, heights, 1, 1))], dim=-1)
+    share = least + (1 - least) * torch.rand_like(room_dims)
+    source = (source_position / room_dims).clamp(0, 1)
+    lowest, highest = (source - share).clamp(min=0), torch.minimum(source, 1 - share)
+    low = lowest + (highest - lowest) * torch.rand_like(room_dims)
+    return torch.stack([low, low + share], dim=1) * room_dims[:, None]
 
 
 class PosteriorLearning(lightning.LightningModule):
@@ -61,20 +70,24 @@ class PosteriorLearning(lightning.LightningModule):
     learning_rate : float
         Of AdamW.
     distance_weight : float
-        Nats that a metre of expected distance costs.
+        Nats that a metre of the energy score costs.
+    presence_weight : float
+        How much it counts whether anybody talks.
     sides, heights : tuple of int
         Least and most cells along each side and upwards; drawn for every batch, so that no
         resolution is learnt by heart.
+    parts : float
+        Share of the batches in which only a part of each room is asked about.
 
     """
 
-    def __init__(self, model, learning_rate=2e-3, distance_weight=1.0, sides=(12, 24),
-                 heights=(3, 5)):
+    def __init__(self, model, learning_rate=2e-3, distance_weight=2.0, presence_weight=0.5,
+                 sides=(12, 26), heights=(3, 6), parts=0.35):
         super().__init__()
         self.model = model
         self.learning_rate = learning_rate
-        self.distance_weight = distance_weight
-        self.sides, self.heights = sides, heights
+        self.distance_weight, self.presence_weight = distance_weight, presence_weight
+        self.sides, self.heights, self.parts = sides, heights, parts
         self._draws = np.random.default_rng(0)
 
     def transfer_batch_to_device(self, batch, device, dataloader_idx):
@@ -90,18 +103,26 @@ class PosteriorLearning(lightning.LightningModule):
         """Keep every step's gradient in bounds."""
         self.clip_gradients(optimizer, CLIP, 'norm')
 
-    def loss(self, scenes, side, heights):
-        """Return the loss of a batch on a grid."""
-        points = grid_points(scenes.room_dims, side, heights)
-        log_posterior = self.model(scenes.signals, scenes.mic_positions, points)
-        return posterior_loss(log_posterior, points, scenes.source_position,
-                              self.distance_weight)
+    def loss(self, scenes, area, shape):
+        """Return the loss of a batch on a grid of `shape` (Z, Y, X) over an area (B, 2, 3)."""
+        log_posterior, presence = self.model(scenes.signals, scenes.mic_positions,
+                                             scenes.room_dims, area, shape)
+        surprise = posterior_loss(log_posterior, area_points(area, shape),
+                                  scenes.source_position, self.distance_weight)
+        talking = scenes.talking
+        if talking is None:
+            talking = torch.ones_like(presence)
+        heard = (surprise * talking).sum() / talking.sum().clamp(min=1)
+        return heard + self.presence_weight * presence_loss(presence, talking)
 
     def training_step(self, scenes, _):
         """Learn from one batch, on a grid of its own."""
-        side, heights = (int(self._draws.integers(low, high + 1))
-                         for low, high in (self.sides, self.heights))
-        loss = self.loss(scenes, side, heights)
+        sides = [int(self._draws.integers(low, high + 1))
+                 for low, high in (self.heights, self.sides, self.sides)]
+        area = whole_room(scenes.room_dims)
+        if self._draws.random() < self.parts:
+            area = part_of_room(scenes.room_dims, scenes.source_position)
+        loss = self.loss(scenes, area, tuple(sides))
         self.log('train_loss', loss, on_step=False, on_epoch=True, prog_bar=True,
                  batch_size=len(scenes))
         return loss
@@ -110,23 +131,28 @@ class PosteriorLearning(lightning.LightningModule):
         """Measure the loss and the mean error in metres with all and with four microphones."""
         cfg = self.model.config
         for n_mics, name in ((scenes.signals.shape[1], ''), (4, '_4')):
-            some = Scenes(scenes.signals[:, :n_mics], scenes.mic_positions[:, :n_mics],
-                          scenes.source_position, scenes.room_dims, scenes.sample_rate)
-            self.log(f'val_loss{name}', self.loss(some, cfg.grid_size, cfg.heights),
-                     prog_bar=not name, sync_dist=True, batch_size=len(scenes))
-            self.log(f'val_error{name}', float(position_errors(self.model, some).mean()),
-                     prog_bar=True, sync_dist=True, batch_size=len(scenes))
+            some = scenes.with_microphones(slice(n_mics))
+            loss = self.loss(some, whole_room(some.room_dims), cfg.shape)
+            self.log(f'val_loss{name}', loss, prog_bar=not name, sync_dist=True,
+                     batch_size=len(scenes))
+            errors = position_errors(self.model, some)
+            talking = (np.ones(len(some)) if some.talking is None
+                       else some.talking.cpu().numpy())
+            # Logged by every process and for every batch, or they would wait for one another.
+            self.log(f'val_error{name}', float(errors @ talking / max(talking.sum(), 1)),
+                     prog_bar=True, sync_dist=True, batch_size=max(int(talking.sum()), 1))
 
 
 @torch.no_grad()
 def position_errors(model, scenes):
     """Locate scenes of tensors: distances (B,) in metres on the floor plan, as NumPy."""
     cfg = model.config
-    points = grid_points(scenes.room_dims, cfg.grid_size, cfg.heights)
-    floor = floor_posterior(model(scenes.signals, scenes.mic_positions, points))
-    floor, points = floor.cpu().numpy(), points.cpu().numpy()
+    log_posterior, _ = model(scenes.signals, scenes.mic_positions, scenes.room_dims,
+                             whole_room(scenes.room_dims), cfg.shape)
+    floor = floor_posterior(log_posterior).cpu().numpy()
     found = np.array([
-        from_posterior(f, p[0, 0, :, 0], p[0, :, 0, 1]).position for f, p in zip(floor, points)])
+        from_posterior(f, cell_centres(x, cfg.grid_size), cell_centres(y, cfg.grid_size)).position
+        for f, (x, y, _) in zip(floor, scenes.room_dims.tolist(), strict=True)])
     return np.linalg.norm(found - scenes.source_position[:, :2].cpu().numpy(), axis=1)
 
 
@@ -134,54 +160,63 @@ class FreshRooms:
     """
     Batches of whole rooms that are simulated while training.
 
-    Every room is simulated with `max_mics` microphones and seen `views` times, each time with
-    another choice of `min_mics` or more of them, mirrored and turned at random.
+    Every room is simulated with as many microphones as are ever heard, and seen `views` times,
+    each time with another choice of them, mirrored and turned at random.
 
     Parameters
     ----------
-    room_config : RoomConfig
+    room_config : RoomConfig, RealConfig or MixtureConfig
         What rooms to draw.
     speech_bank : SpeechBank
         What is said in them.
     batch_size, batches_per_epoch : int
-        Scenes in a batch, batches that count as an epoch.
+        Most scenes in a batch, batches that count as an epoch.
     generator : torch.Generator
         On the device that simulates.
     rooms_at_once : int
         Rooms that are simulated in one call.
-    min_mics, max_mics, views : int
+    microphones : dict of int to float
+        How often so many microphones are heard.
+    views : int
         See above.
+    pairs : int or None
+        Most pairs of microphones in a batch, which decide how much memory it takes; None for
+        `batch_size` scenes of six microphones.
 
     """
 
     def __init__(self, room_config, speech_bank, batch_size, batches_per_epoch, generator,
-                 rooms_at_once=256, min_mics=3, max_mics=6, views=2):
+                 rooms_at_once=256, microphones=None, views=4, pairs=None):
         self.room_config, self.speech_bank = room_config, speech_bank
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
         self.generator, self.rooms_at_once = generator, rooms_at_once
-        self.min_mics, self.max_mics, self.views = min_mics, max_mics, views
+        self.microphones = MICROPHONES if microphones is None else microphones
+        self.views, self.pairs = views, pairs or 15 * batch_size
 
     def __len__(self):
         """Return the number of batches in an epoch."""
         return self.batches_per_epoch
 
-    def _draw(self, low, high):
-        return int(torch.randint(low, high + 1, (1,), generator=self.generator,
-                                 device=self.generator.device))
+    def _draw_number(self):
+        shares = torch.tensor(list(self.microphones.values()), device=self.generator.device)
+        pick = int(torch.multinomial(shares, 1, generator=self.generator))
+        return list(self.microphones)[pick]
 
     def _simulated(self):
         """Simulate some rooms and yield their views as batches, each of one number of mics."""
-        device = self.generator.device
-        scenes = simulate(self.room_config, self.max_mics, self.rooms_at_once, self.speech_bank,
-                          self.generator, device)
+        device, most = self.generator.device, max(self.microphones)
+        scenes = simulate(self.room_config, most, self.rooms_at_once, self.speech_bank,
+                          self.generator, device, _MEMORY[device.type])
         for _ in range(self.views):
             order = torch.randperm(len(scenes), generator=self.generator, device=device)
-            for index in order.split(self.batch_size):
-                some = random_symmetry(take(scenes, index), self.generator)
-                mics = torch.randperm(self.max_mics, generator=self.generator, device=device)
-                mics = mics[:self._draw(self.min_mics, self.max_mics)]
-                yield Scenes(some.signals[:, mics], some.mic_positions[:, mics],
-                             some.source_position, some.room_dims, some.sample_rate)
+            while len(order):
+                number = self._draw_number()
+                n_scenes = min(2 * self.batch_size,
+                               max(1, self.pairs // (number * (number - 1) // 2)))
+                index, order = order[:n_scenes], order[n_scenes:]
+                some = random_symmetry(scenes.take(index), self.generator)
+                mics = torch.randperm(most, generator=self.generator, device=device)
+                yield some.with_microphones(mics[:number])
 
     def __iter__(self):
         """Iterate over the batches of one epoch."""

@@ -7,10 +7,12 @@ For a table of robustness, change one thing of `REAL` and keep the rest:
 """
 
 from dataclasses import dataclass
+from dataclasses import replace
 
 from nsrp_ros.training.devices import DeviceConfig
 from nsrp_ros.training.directivity import DirectivityConfig
 from nsrp_ros.training.furniture import FurnitureConfig
+from nsrp_ros.training.motion import MotionConfig
 from nsrp_ros.training.mounting import MountingConfig
 from nsrp_ros.training.noise import NoiseConfig
 from nsrp_ros.training.realism import RealConfig
@@ -52,8 +54,22 @@ REAL = RealConfig(
                          room_error=0.02),
     noise=NoiseConfig())
 
+ROUGH = replace(
+    REAL,
+    devices=DeviceConfig(latency_std=0.12e-3, late_scenes=0.3, late=0.002, drift_ppm=100.0,
+                         gain_db=10.0, tilt_db=1.5, faulty=0.3, position_error=0.05,
+                         room_error=0.1),
+    noise=NoiseConfig(sensor_snr_db=(-5.0, 30.0), babble=0.5, babble_snr_db=(-5.0, 20.0),
+                      hum_snr_db=(-5.0, 20.0)),
+    motion=MotionConfig(share=0.5, speed=(0.2, 2.0)))
+"""Everything that can go wrong: loud noise, clocks, dead microphones, walkers, wrong plans."""
+
 PRESETS = {
     **IDEAL_PRESETS,
     'real': REAL,
-    'mixed': MixtureConfig((IDEAL_PRESETS['hard'], REAL), (0.3, 0.7)),
+    'rough': ROUGH,
+    # What the product learns from; in some of its rooms nobody talks.
+    'mixed': MixtureConfig(
+        (IDEAL_PRESETS['hard'], replace(REAL, silent=0.1), replace(ROUGH, silent=0.1)),
+        (0.35, 0.45, 0.2)),
 }

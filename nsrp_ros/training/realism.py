@@ -50,6 +50,14 @@ class RealConfig:
     noise: Optional[NoiseConfig] = None
     """Without it there is the white noise of `room.snr_db`."""
     motion: Optional[MotionConfig] = None
+    silent: float = 0.0
+    """Share of the scenes in which nobody talks: they hold the same noise, but for other talkers
+    in the room."""
+
+    def __post_init__(self):
+        """Refuse scenes that would hold nothing."""
+        if not 0 <= self.silent <= 1 or (self.silent and self.noise is None):
+            raise ValueError('silent must be a share, and silent scenes need noise')
 
     @property
     def max_order(self):

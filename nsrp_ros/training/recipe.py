@@ -147,7 +147,9 @@ def run_stage(config, learning, data, folder, minutes, devices, resume):
             precision=config.precision, max_epochs=-1 if minutes else config.max_epochs,
             callbacks=callbacks, logger=CSVLogger(folder, name='', version=curves),
             num_sanity_val_steps=0, enable_model_summary=False, log_every_n_steps=1,
-            use_distributed_sampler=False, benchmark=True)
+            use_distributed_sampler=False,
+            # Convolutions of ever other lengths would be measured anew in every step.
+            benchmark=isinstance(learning, CrnnLearning))
         start = time.perf_counter()
         trainer.fit(learning, data, weights_only=True, ckpt_path=(
             str(checkpoint) if resume and checkpoint.is_file() else None))

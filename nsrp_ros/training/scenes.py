@@ -1,6 +1,7 @@
 """What a simulated or recorded scene is: the one structure that data sets and training share."""
 
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 
@@ -24,6 +25,8 @@ class Scenes:
     true_mic_positions, true_room_dims : array, optional
         Where what is told is wrong, the truth; never shown to whoever listens. None where it is
         right, or not known.
+    talking : array, optional
+        Shape (B,), bool: whether anybody talks; None where somebody does in every scene.
 
     """
 
@@ -34,7 +37,26 @@ class Scenes:
     sample_rate: int = 16000
     true_mic_positions: Any = None
     true_room_dims: Any = None
+    talking: Any = None
 
     def __len__(self):
         """Return B."""
         return len(self.room_dims)
+
+    def take(self, index):
+        """Return the scenes at `index`: positions in the batch, or a slice."""
+        def some(array):
+            return None if array is None else array[index]
+
+        return replace(self, signals=self.signals[index], mic_positions=self.mic_positions[index],
+                       source_position=self.source_position[index],
+                       room_dims=self.room_dims[index],
+                       true_mic_positions=some(self.true_mic_positions),
+                       true_room_dims=some(self.true_room_dims), talking=some(self.talking))
+
+    def with_microphones(self, mics):
+        """Keep the same microphones of every scene: their indices, or a slice."""
+        true = self.true_mic_positions
+        return replace(self, signals=self.signals[:, mics],
+                       mic_positions=self.mic_positions[:, mics],
+                       true_mic_positions=None if true is None else true[:, mics])

@@ -132,9 +132,12 @@ def _joined(made, order=slice(None)):
 
     told = {name: join(name, name) for name in (
         'signals', 'mic_positions', 'source_position', 'room_dims')}
+    somebody = [torch.ones(len(scenes), dtype=torch.bool, device=scenes.signals.device)
+                if scenes.talking is None else scenes.talking for scenes in made]
     return Scenes(**told, sample_rate=made[0].sample_rate,
                   true_mic_positions=join('true_mic_positions', 'mic_positions'),
-                  true_room_dims=join('true_room_dims', 'room_dims'))
+                  true_room_dims=join('true_room_dims', 'room_dims'),
+                  talking=torch.cat(somebody)[order])
 
 
 def _simulate_real(config, n_mics, n_scenes, speech_bank, generator, device, max_bytes):
@@ -158,11 +161,14 @@ def _simulate_real(config, n_mics, n_scenes, speech_bank, generator, device, max
         faults = draw_faults(config.devices, n_scenes, n_mics, draw.uniform).to(device)
     if config.devices is not None and config.devices.gain_db:
         gains = draw_gains(config.devices, units, draw.uniform).to(device)
+    talking = torch.ones(n_scenes, dtype=torch.bool, device=device)
+    if config.silent:
+        talking = (draw.uniform(n_scenes) >= config.silent).to(device)
     if config.noise is None:
         signals = add_sensor_noise(signals * faults, config.room.snr_db, generator)
     else:
-        signals = _add_noise(config, signals, faults, rooms, acoustics, speech_bank, n_speech,
-                             generator, max_bytes)
+        signals = _add_noise(config, signals, faults, talking, rooms, acoustics, speech_bank,
+                             n_speech, generator, max_bytes)
     told, told_dims = rooms.mic_positions, rooms.dims
     if config.devices is not None:
         signals = signals * gains
@@ -173,12 +179,16 @@ def _simulate_real(config, n_mics, n_scenes, speech_bank, generator, device, max
             config.devices, told.to(generator.device), told_dims.to(generator.device), units,
             draw.uniform, draw.normal))
     return Scenes(signals, told, rooms.source_position, told_dims, rate, rooms.mic_positions,
-                  rooms.dims)
+                  rooms.dims, talking)
 
 
-def _add_noise(config, clean, faults, rooms, acoustics, speech_bank, n_speech, generator,
-               max_bytes):
-    """Add all noise of a NoiseConfig to signals (B, M, T); faulty microphones hear less."""
+def _add_noise(config, clean, faults, talking, rooms, acoustics, speech_bank, n_speech,
+               generator, max_bytes):
+    """
+    Add all noise of a NoiseConfig to signals (B, M, T); faulty microphones hear less.
+
+    Where nobody is `talking` (B,), the noise is as it would be beside somebody, and alone.
+    """
     noise, draw, rate = config.noise, Draw(generator), speech_bank.sample_rate
     device, n_scenes, n_samples = clean.device, len(clean), clean.shape[-1]
 
@@ -191,9 +201,9 @@ def _add_noise(config, clean, faults, rooms, acoustics, speech_bank, n_speech, g
     def ratio(ends, n):
         return ends[0] + (ends[1] - ends[0]) * uniform(n)
 
-    power, sound = mean_power(clean), clean.clone()
+    power, sound = mean_power(clean), clean * talking[:, None, None]
     which = uniform(n_scenes)  # below babble / 2 in the room, below babble all around
-    inside = (which < noise.babble / 2).nonzero()[:, 0]
+    inside = ((which < noise.babble / 2) & talking).nonzero()[:, 0]
     around = ((which >= noise.babble / 2) & (which < noise.babble)).nonzero()[:, 0]
     humming = (uniform(n_scenes) < noise.hum).nonzero()[:, 0]
     if len(inside):
