@@ -16,12 +16,12 @@ microphones takes the smallest stored set that has as many, and of its scenes th
 import argparse
 from dataclasses import asdict
 import json
+import os
 from pathlib import Path
 import platform
 import sys
 
 from nsrp_ros.core.localizer import CLASSICAL
-from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import model_folders
@@ -29,6 +29,8 @@ from nsrp_ros.training.batches import take
 from nsrp_ros.training.dataset import load
 from nsrp_ros.training.metrics import paired_test
 from nsrp_ros.training.metrics import summarize
+from nsrp_ros.training.ngcc_clone import VARIABLE
+from nsrp_ros.training.ngcc_phat import NGCC_PHAT
 from nsrp_ros.training.plots import draw_error_cdfs
 from nsrp_ros.training.plots import draw_maps
 from nsrp_ros.training.presets import PRESETS
@@ -41,14 +43,16 @@ from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.scoring import CENTRE
 from nsrp_ros.training.scoring import checksum
 from nsrp_ros.training.scoring import fingerprint
+from nsrp_ros.training.scoring import load_method
 from nsrp_ros.training.scoring import score
 import numpy as np
 
 MICS = (4, 6)
 """Numbers of microphones in the paper's table."""
-ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', 'neural_srp', 'neural_srp_plus', 'crnn4', 'crnn6')
+ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', NGCC_PHAT, 'neural_srp', 'neural_srp_plus',
+         'crnn4', 'crnn6')
 """Rows in the paper's order; other networks in models/ follow."""
-REFERENCES = ('srp_phat_2d', 'neural_srp')
+REFERENCES = ('srp_phat_2d', 'neural_srp', NGCC_PHAT)
 """Methods that all others are tested against, as far as they take part."""
 NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: '
                             'only two real ones were within reach'}
@@ -58,12 +62,14 @@ def known_methods():
     """List every method that can be loaded by name, in the order of the table."""
     networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
     names = {CENTRE, *CLASSICAL, *networks}
+    if os.environ.get(VARIABLE):
+        names.add(NGCC_PHAT)
     return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
 
 
 def accepts(method, n_mics):
     """Tell whether a method can use that many microphones."""
-    if method == CENTRE or method in CLASSICAL:
+    if method in (CENTRE, NGCC_PHAT) or method in CLASSICAL:
         return True
     return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
 
@@ -179,7 +185,7 @@ def draw_examples(scenes, methods, picture, device, count=2):
         scenes.sample_rate)
     methods = [m for m in methods
                if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
-    localizers = [Localizer.load(m, device) for m in methods]
+    localizers = [load_method(m, device) for m in methods]
     estimates = [[localizer.locate(some.signals[k], some.sample_rate, some.mic_positions[k],
                                    some.room_dims[k]) for localizer in localizers]
                  for k in range(len(some))]
