@@ -104,6 +104,16 @@ def test_both_simulators_make_the_same_rooms(folder, tmp_path):
     assert difference < 0.06 * np.linalg.norm(theirs.signals[:])
 
 
+def test_rooms_too_small_for_their_devices_are_passed_over(tmp_path):
+    """Sixteen microphones at one height do not fit into every room, but into some."""
+    made = make('easy', 16, 'test', tmp_path, 2, speech='synthetic', simulator='torch')
+    scenes = load(made)
+    for mics, source in zip(scenes.mic_positions, scenes.source_position, strict=True):
+        devices = np.vstack([mics, source])
+        apart = np.linalg.norm(devices[:, None] - devices, axis=-1)
+        assert apart[np.triu_indices(17, 1)].min() >= 0.5
+
+
 def test_the_command_makes_a_set(tmp_path, capsys):
     main(['easy', '--mics', '2', '--split', 'train', 'val', '--count', '1', '--out', str(tmp_path),
           '--speech', 'synthetic', '--simulator', 'torch'])

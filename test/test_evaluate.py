@@ -8,6 +8,7 @@ from nsrp_ros.core.weights import model_folders
 from nsrp_ros.training import dataset
 from nsrp_ros.training import scoring
 from nsrp_ros.training.evaluate import accepts
+from nsrp_ros.training.evaluate import find_set
 from nsrp_ros.training.evaluate import known_methods
 from nsrp_ros.training.evaluate import main
 from nsrp_ros.training.published import PUBLISHED
@@ -60,6 +61,35 @@ def test_missing_sets_name_the_command_that_makes_them(tmp_path, capsys):
     """No traceback, a sentence and a failing status."""
     assert main(['--data', str(tmp_path)]) == 1
     assert 'python -m nsrp_ros.training.dataset hard --split test' in capsys.readouterr().err
+
+
+def test_each_number_of_microphones_takes_the_smallest_set_that_has_as_many(tmp_path):
+    """Four are the first of the paper's six, whatever other sets lie about."""
+    for name in ('hard-4-test', 'hard-6-test', 'hard-16-test', 'hard-6-val', 'real-8-test'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'manifest.json').touch()
+    chosen = {n: find_set(tmp_path, 'hard', n) for n in (2, 4, 6, 7, 8, 16, 17)}
+    assert chosen.pop(17) is None
+    assert {n: folder.name for n, folder in chosen.items()} == {
+        2: 'hard-6-test', 4: 'hard-6-test', 6: 'hard-6-test', 7: 'hard-16-test',
+        8: 'hard-16-test', 16: 'hard-16-test'}
+    assert find_set(tmp_path, 'real', 6) == tmp_path / 'real-8-test'
+    assert find_set(tmp_path, 'easy', 2) is None
+    (tmp_path / 'easy-4-test').mkdir()
+    (tmp_path / 'easy-4-test/manifest.json').touch()
+    assert find_set(tmp_path, 'easy', 2).name == 'easy-4-test'
+
+
+def test_other_numbers_of_microphones_are_rows_of_their_own(data, tmp_path, capsys):
+    """Two microphones are located with; eight there are not, and the command to have them."""
+    arguments = [CENTRE, 'srp_phat_2d', '--data', str(data), '--sets', 'hard', '--limit', '2',
+                 '--out', str(tmp_path), '--mics']
+    assert main([*arguments, '2', '3']) == 0
+    results = json.loads((tmp_path / 'results.json').read_text())['sets']
+    assert [r['n_mics'] for r in results[:2]] == [2, 3]
+    assert 'hard rooms, 2 microphones, 2 windows' in capsys.readouterr().out
+    assert main([*arguments, '2', '8']) == 1
+    assert 'dataset hard --split test --mics 8' in capsys.readouterr().err
 
 
 def test_what_was_measured_is_not_measured_again(scenes, tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ SPLITS = {'train': 10000, 'val': 2500, 'test': 2500}
 """Scenes of each split, as in the paper."""
 __all__ = ['DatasetError', 'load', 'main', 'make', 'scene_generator', 'SPLITS']
 _AT_ONCE = 16  # scenes between two writes
+_ROOMS_TRIED = 30  # before devices are said not to fit; every other room holds sixteen
 
 
 def make(preset, n_mics, split, out, count=None, seed=0, simulator='pyroomacoustics',
@@ -138,7 +139,7 @@ def _make_scenes(task):
         return indices, _stored(*(np.concatenate([getattr(scene, field).cpu().numpy()
                                                   for scene in made]) for field in (
             'signals', 'mic_positions', 'source_position', 'room_dims')))
-    drawn = [draw_scenes(config, manifest['n_mics'], 1, bank, g) for g in generators]
+    drawn = [_draw_one_that_fits(config, manifest['n_mics'], bank, g) for g in generators]
     rooms = Rooms(*(torch.cat([getattr(room, field) for room, _ in drawn]) for field in (
         'dims', 'mic_positions', 'source_position', 'absorption')))
     said = torch.cat([speech for _, speech in drawn])
@@ -152,6 +153,16 @@ def _make_scenes(task):
                          for scene, g in zip(clean, generators, strict=True)]).numpy()
     return indices, _stored(signals, rooms.mic_positions.numpy(), rooms.source_position.numpy(),
                             rooms.dims.numpy())
+
+
+def _draw_one_that_fits(config, n_mics, bank, generator):
+    """Draw a scene; a room too small for its devices is given up for the next one."""
+    for _ in range(_ROOMS_TRIED - 1):
+        try:
+            return draw_scenes(config, n_mics, 1, bank, generator)
+        except ValueError:  # the generator has moved on, and the next room is another
+            continue
+    return draw_scenes(config, n_mics, 1, bank, generator)
 
 
 def _stored(signals, mic_positions, source_position, room_dims):

@@ -8,41 +8,50 @@ bootstrap interval, the paper's figures beside it, and paired tests between meth
 recorded scenes. It leaves results.json, error distributions and maps in its folder. What has been
 measured is kept there too: a broken run goes on where it stopped.
 
-The sets `hard` and `easy` are the paper's ReverbSim as its text and as its authors' code have it.
+The sets `hard` and `easy` are the paper's ReverbSim as its text and as its authors' code have it;
+`real` is of rooms with furniture, noise and imperfect devices (presets.py). Each number of
+microphones takes the smallest stored set that has as many, and of its scenes the first ones.
 """
 
 import argparse
 from dataclasses import asdict
 import json
+import os
 from pathlib import Path
 import platform
 import sys
 
 from nsrp_ros.core.localizer import CLASSICAL
-from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import model_folders
 from nsrp_ros.training.dataset import load
 from nsrp_ros.training.metrics import paired_test
 from nsrp_ros.training.metrics import summarize
+from nsrp_ros.training.ngcc_clone import VARIABLE
+from nsrp_ros.training.ngcc_phat import NGCC_PHAT
 from nsrp_ros.training.plots import draw_error_cdfs
 from nsrp_ros.training.plots import draw_maps
+from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.published import PUBLISHED
 from nsrp_ros.training.recorded import cut_windows
 from nsrp_ros.training.recorded import RecordedError
 from nsrp_ros.training.recorded import shared_recordings
+from nsrp_ros.training.rooms import RoomConfig
 from nsrp_ros.training.scenes import Scenes
 from nsrp_ros.training.scoring import CENTRE
 from nsrp_ros.training.scoring import checksum
 from nsrp_ros.training.scoring import fingerprint
+from nsrp_ros.training.scoring import load_method
 from nsrp_ros.training.scoring import score
 import numpy as np
 
 MICS = (4, 6)
-ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', 'neural_srp', 'neural_srp_plus', 'crnn4', 'crnn6')
+"""Numbers of microphones in the paper's table."""
+ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', NGCC_PHAT, 'neural_srp', 'neural_srp_plus',
+         'crnn4', 'crnn6')
 """Rows in the paper's order; other networks in models/ follow."""
-REFERENCES = ('srp_phat_2d', 'neural_srp')
+REFERENCES = ('srp_phat_2d', 'neural_srp', NGCC_PHAT)
 """Methods that all others are tested against, as far as they take part."""
 NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: '
                             'only two real ones were within reach'}
@@ -52,14 +61,45 @@ def known_methods():
     """List every method that can be loaded by name, in the order of the table."""
     networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
     names = {CENTRE, *CLASSICAL, *networks}
+    if os.environ.get(VARIABLE):
+        names.add(NGCC_PHAT)
     return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
 
 
 def accepts(method, n_mics):
     """Tell whether a method can use that many microphones."""
-    if method == CENTRE or method in CLASSICAL:
+    if method in (CENTRE, NGCC_PHAT) or method in CLASSICAL:
         return True
     return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
+
+
+def find_set(data, preset, n_mics):
+    """
+    Find the test set that has enough microphones.
+
+    Parameters
+    ----------
+    data : pathlib.Path
+        Folder of data sets.
+    preset : str
+        See `presets.PRESETS`.
+    n_mics : int
+        How many are wanted. The paper's sets have six, from which those with fewer are taken, so
+        that smaller sets are passed over.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The smallest set of `n_mics` microphones or more, and of six or more if there is one.
+
+    """
+    sizes = {}
+    for manifest in data.glob(f'{preset}-*-test/manifest.json'):
+        size = manifest.parent.name.removeprefix(f'{preset}-').removesuffix('-test')
+        if size.isdecimal() and int(size) >= n_mics:
+            sizes[int(size)] = manifest.parent
+    chosen = min(sizes, key=lambda size: (size < MICS[-1], size), default=None)
+    return sizes.get(chosen)
 
 
 def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, device='cpu'):
@@ -144,11 +184,16 @@ def draw_examples(scenes, methods, picture, device, count=2):
         scenes.sample_rate)
     methods = [m for m in methods
                if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
-    localizers = [Localizer.load(m, device) for m in methods]
+    localizers = [load_method(m, device) for m in methods]
     estimates = [[localizer.locate(some.signals[k], some.sample_rate, some.mic_positions[k],
                                    some.room_dims[k]) for localizer in localizers]
                  for k in range(len(some))]
     draw_maps(some, methods, estimates, picture)
+
+
+def _simulator(preset):
+    """Return the option of `dataset` that rooms which are not ideal need."""
+    return '' if isinstance(PRESETS.get(preset), RoomConfig) else ' --simulator torch'
 
 
 def main(arguments=None):
@@ -161,34 +206,40 @@ def main(arguments=None):
                                    'room (default: all that there are)')
     add('--data', type=Path, default=Path('data'), help='folder of the test sets (data)')
     add('--sets', nargs='+', default=['hard', 'easy'], help='default: %(default)s')
+    add('--mics', type=int, nargs='+', default=MICS,
+        help='numbers of microphones (default: %(default)s)')
     add('--limit', type=int, help='only so many first rooms of each set')
     add('--out', type=Path, default=Path('runs/evaluate'), help='folder (runs/evaluate)')
     add('--device', default='cpu', help='for networks (cpu)')
     options = parser.parse_args(arguments)
     methods = options.methods or known_methods()
-    folders = {preset: options.data / f'{preset}-6-test' for preset in options.sets}
-    missing = [p for p, f in folders.items() if not (f / 'manifest.json').is_file()]
+    folders = {(preset, n_mics): find_set(options.data, preset, n_mics)
+               for preset in options.sets for n_mics in options.mics}
+    missing = {}
+    for (preset, n_mics), folder in folders.items():
+        if folder is None:
+            missing[preset] = max(missing.get(preset, MICS[-1]), n_mics)
     if missing:
         print('test sets are missing; make them, seeded and resumable, by\n' + '\n'.join(
-            f'    python -m nsrp_ros.training.dataset {preset} --split test --jobs 2 '
-            f'--out {options.data}' for preset in missing), file=sys.stderr)
+            f'    python -m nsrp_ros.training.dataset {preset} --split test --mics {n_mics} '
+            f'--jobs 2 --out {options.data}' + _simulator(preset)
+            for preset, n_mics in missing.items()), file=sys.stderr)
         return 1
 
     options.out.mkdir(parents=True, exist_ok=True)
     results, cache = [], options.out / 'cache'
-    for preset, folder in folders.items():
+    for (preset, n_mics), folder in folders.items():
         manifest = json.loads((folder / 'manifest.json').read_text())
-        for n_mics in MICS:
-            scenes = load(folder, n_mics)
-            name = 'reverb_sim' if preset in ('hard', 'easy') else preset
-            result, errors = evaluate_set(
-                f'{preset} rooms', (name, n_mics), scenes, manifest['sha256'], methods, cache,
-                options.limit, options.device)
-            results.append(result)
-            draw_error_cdfs(errors, f'{preset} rooms, {n_mics} microphones',
-                            options.out / f'errors-{preset}-{n_mics}.png')
-            draw_examples(scenes, methods, options.out / f'maps-{preset}-{n_mics}.png',
-                          options.device)
+        scenes = load(folder, n_mics)
+        name = 'reverb_sim' if preset in ('hard', 'easy') else preset
+        result, errors = evaluate_set(
+            f'{preset} rooms', (name, n_mics), scenes, manifest['sha256'], methods, cache,
+            options.limit, options.device)
+        results.append(result)
+        draw_error_cdfs(errors, f'{preset} rooms, {n_mics} microphones',
+                        options.out / f'errors-{preset}-{n_mics}.png')
+        draw_examples(scenes, methods, options.out / f'maps-{preset}-{n_mics}.png',
+                      options.device)
     scenes = recorded_set()
     if scenes is not None:
         n_mics = scenes.mic_positions.shape[1]

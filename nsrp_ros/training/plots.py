@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from matplotlib import pyplot as plt
+from nsrp_ros.training.detection import curve
 import numpy as np
 
 
@@ -146,4 +147,99 @@ def draw_reliability(tables, picture):
     axes.set(xlabel='confidence', ylabel='share within 0.5 m', xlim=(0, 1), ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend()
+    _save(figure, picture)
+
+
+def draw_conditions(family, rows, picture):
+    """
+    Draw mean errors with their 95 % intervals against a family's conditions, a line a method.
+
+    Parameters
+    ----------
+    family : Family
+        Title and axis; see conditions.py.
+    rows : list of dict
+        See `robustness.measure`.
+    picture : path
+        File to write.
+
+    """
+    figure, axes = plt.subplots(figsize=(6, 4.2), layout='constrained')
+    for method in dict.fromkeys(method for row in rows for method in row['methods']):
+        shown = [row for row in rows if method in row['methods']]
+        value = [row['value'] for row in shown]
+        mean = [row['methods'][method]['mean'] for row in shown]
+        low, high = np.array([row['methods'][method]['interval'] for row in shown]).T
+        if family.axis:
+            [line] = axes.plot(value, mean, 'o-', label=Path(method).stem)
+            axes.fill_between(value, low, high, color=line.get_color(), alpha=0.2)
+        else:  # nothing lies between two kinds of fault
+            axes.errorbar(value, mean, [np.subtract(mean, low), np.subtract(high, mean)],
+                          fmt='o', capsize=4, label=Path(method).stem)
+    axes.set(title=family.title, xlabel=family.axis, ylabel='mean error (m)', ylim=(0, None))
+    if family.logarithmic:
+        axes.set_xscale('log')
+    if family.logarithmic or not family.axis:
+        axes.set_xticks([row['value'] for row in rows],
+                        [row['label'] for row in rows], minor=False)
+        axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, picture)
+
+
+def draw_detection(confidences, picture):
+    """
+    Draw how well talkers are told from silence: curves of all methods, then each's histograms.
+
+    Parameters
+    ----------
+    confidences : dict of str to tuple of numpy.ndarray
+        For each method, those of silent and those of talking windows.
+    picture : path
+        File to write.
+
+    """
+    figure, row = plt.subplots(1, 1 + len(confidences), layout='constrained',
+                               figsize=(4.4 + 3.2 * len(confidences), 3.8))
+    for method, (silent, talking) in confidences.items():
+        row[0].plot(*curve(silent, talking), label=Path(method).stem)
+    row[0].plot([0, 1], [0, 1], 'k:')
+    row[0].set(title='talkers against silence', xlabel='share of false alarms',
+               ylabel='share of talkers detected', xlim=(0, 1), ylim=(0, 1))
+    row[0].legend()
+    for axes, (method, both) in zip(row[1:], confidences.items(), strict=True):
+        for values, label in zip(both, ('nobody talks', 'somebody talks'), strict=True):
+            axes.hist(values, np.linspace(0, 1, 26), density=True, alpha=0.6, label=label)
+        axes.set(title=Path(method).stem, xlabel='confidence', yticks=[], xlim=(0, 1))
+        axes.legend()
+    _save(figure, picture)
+
+
+def draw_regions(found, picture):
+    """
+    Draw how many sources are inside posterior regions, with 95 % intervals.
+
+    Parameters
+    ----------
+    found : dict of str to list of dict
+        For each set of rooms, what `regions.measure` returned.
+    picture : path
+        File to write.
+
+    """
+    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout='constrained')
+    axes.plot([0.4, 1], [0.4, 1], 'k:', label='perfect')
+    for k, (title, rows) in enumerate(found.items()):
+        level = np.array([row['level'] for row in rows])
+        share = np.array([row['inside'] for row in rows])
+        low, high = np.array([row['interval'] for row in rows]).T
+        # A little aside, so that the intervals of one level do not hide each other.
+        aside = 0.003 * (k - (len(found) - 1) / 2)
+        axes.errorbar(level + aside, share, [share - low, high - share], fmt='o-', capsize=2,
+                      markersize=3, linewidth=1, label=title)
+    axes.set(xlabel='probability that a region holds', ylabel='share of sources inside',
+             xlim=(0.4, 1), ylim=(0.2, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(bbox_to_anchor=(1, 1), loc='upper left')
     _save(figure, picture)

@@ -20,6 +20,9 @@ from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.training.metrics import position_errors
+from nsrp_ros.training.ngcc_clone import load_network
+from nsrp_ros.training.ngcc_phat import NGCC_PHAT
+from nsrp_ros.training.ngcc_phat import NgccPhat
 import numpy as np
 from tqdm import tqdm
 
@@ -50,6 +53,13 @@ class Scores:
         return position_errors(self.positions, source_positions[:len(self.positions)])
 
 
+def load_method(method, device='cpu'):
+    """Load what `Localizer.load` takes, or the baseline that needs the user's own clone."""
+    if method == NGCC_PHAT:
+        return Localizer(NgccPhat(load_network(), device=device))
+    return Localizer.load(method, device)
+
+
 def fingerprint(method):
     """
     Return a checksum of all that decides where a method locates.
@@ -60,6 +70,9 @@ def fingerprint(method):
         return CENTRE
     if method in CLASSICAL:
         config, tensors = CLASSICAL[method], {}
+    elif method == NGCC_PHAT:
+        baseline = NgccPhat(load_network())
+        config, tensors = baseline.config, baseline.weights
     else:
         network = load_checkpoint(find_weights(method))
         config, tensors = network.config, network.state_dict()
@@ -86,7 +99,7 @@ def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', l
     Parameters
     ----------
     method : str
-        What `Localizer.load` takes, or `CENTRE`.
+        What `load_method` takes, or `CENTRE`.
     scenes : Scenes
         Of NumPy arrays.
     data_checksum : str
@@ -118,7 +131,7 @@ def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', l
         path.parent.mkdir(parents=True, exist_ok=True)
     rows = list(np.load(path)) if path is not None and path.is_file() else []
     if len(rows) < n:
-        localizer = localizer or Localizer.load(method, device)
+        localizer = localizer or load_method(method, device)
         bar = tqdm(range(len(rows), n), initial=len(rows), total=n, unit='room',
                    desc=f'{method}, {n_mics} microphones')
         for k in bar:
