@@ -1,6 +1,7 @@
 """Correlations in bands, under weightings: they peak where the delay is."""
 
 from nsrp_ros.core.config import BackprojectionConfig
+from nsrp_ros.core.correlation import LearnedWeightings
 from nsrp_ros.core.correlation import pair_correlations
 from nsrp_ros.core.correlation import WEIGHTINGS
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 CONFIG = BackprojectionConfig()
-K = len(CONFIG.bands) * len(CONFIG.weightings)
+K = len(CONFIG.bands) * len(CONFIG.weightings) + CONFIG.whole_window
 
 
 def correlate(signals, pairs, n_lags=400):
@@ -18,7 +19,7 @@ def correlate(signals, pairs, n_lags=400):
 
 
 def test_every_band_and_weighting_peaks_at_the_delay(anechoic):
-    """Twelve views of the same pair agree in free air; swapping the pair mirrors the lags."""
+    """Thirteen views of the same pair agree in free air; swapping the pair mirrors the lags."""
     distance = np.linalg.norm(anechoic.mic_positions - anechoic.source_position, axis=1)
     lag = (distance[0] - distance[1]) / 343.0 * anechoic.sample_rate
     correlation = correlate(anechoic.signals(), [[0, 1], [1, 0]])
@@ -66,3 +67,21 @@ def _band(noise, low, high):
     spectrum = np.fft.rfft(noise)
     frequency = np.fft.rfftfreq(len(noise), 1 / 16000)
     return np.fft.irfft(spectrum * ((frequency > low) & (frequency < high)), len(noise))
+
+
+def test_learned_weightings_stand_beside_the_others():
+    """They add a correlation for each band, and what they learn reaches the correlations."""
+    torch.manual_seed(0)
+    learned = LearnedWeightings(2)
+    signals = torch.randn(1, 3, 8000)
+    pairs = torch.tensor([[0, 1], [0, 2], [1, 2]])
+    more = pair_correlations(signals, pairs, 100, CONFIG, learned)
+    plain = pair_correlations(signals, pairs, 100, CONFIG)
+    n_fixed, n_learned = K - CONFIG.whole_window, 2 * len(CONFIG.bands)
+    assert more.shape == (1, 3, K + n_learned, 201)
+    more.square().mean().backward()
+    assert all(p.grad.abs().sum() > 0 for p in learned.parameters())
+    # The new ones follow the fixed ones in every band.
+    by_band = more.detach()[:, :, :-1].unflatten(2, (len(CONFIG.bands), -1))
+    fixed = by_band[:, :, :, :len(CONFIG.weightings)].flatten(2, 3)
+    torch.testing.assert_close(fixed, plain[:, :, :n_fixed])

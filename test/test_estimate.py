@@ -3,6 +3,7 @@
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.core.estimate import from_scores
+from nsrp_ros.core.estimate import Posterior
 import numpy as np
 import pytest
 
@@ -17,6 +18,11 @@ def gaussian(mean, spread):
     return weight / weight.sum()
 
 
+def flat(floor):
+    """Make a posterior of one layer."""
+    return Posterior(floor[None], X, Y, np.array([1.5]))
+
+
 def test_scores_answer_with_the_highest_cell():
     """The centre of one cell, without a covariance."""
     scores = np.zeros((30, 40))
@@ -28,7 +34,7 @@ def test_scores_answer_with_the_highest_cell():
 
 def test_a_posterior_answers_finer_than_a_cell():
     """The mean of a round posterior, its spread, and the mass within half a metre."""
-    estimate = from_posterior(gaussian((3.33, 2.71), 0.4), X, Y)
+    estimate = from_posterior(flat(gaussian((3.33, 2.71), 0.4)))
     np.testing.assert_allclose(estimate.position, [3.33, 2.71], atol=0.005)
     np.testing.assert_allclose(estimate.covariance, (0.4 ** 2 + 0.2 ** 2 / 12) * np.eye(2),
                                atol=0.005)
@@ -38,7 +44,7 @@ def test_a_posterior_answers_finer_than_a_cell():
 def test_the_lesser_ghost_does_not_pull():
     """Of two peaks the median stays with the greater, where a mean would stand between them."""
     both = 0.7 * gaussian((1.5, 1.5), 0.15) + 0.3 * gaussian((6.5, 4.5), 0.15)
-    estimate = from_posterior(both, X, Y)
+    estimate = from_posterior(flat(both))
     assert np.linalg.norm(estimate.position - [1.5, 1.5]) < 0.2
     assert estimate.confidence == pytest.approx(0.7, abs=0.05)
     assert np.sqrt(np.trace(estimate.covariance)) > 2  # and says that it may be far off
@@ -47,7 +53,7 @@ def test_the_lesser_ghost_does_not_pull():
 def test_no_other_point_is_expected_to_be_nearer():
     """The geometric median minimises the expected distance."""
     posterior = np.random.default_rng(0).dirichlet(np.full(1200, 0.05)).reshape(30, 40)
-    estimate = from_posterior(posterior, X, Y, iterations=200)
+    estimate = from_posterior(flat(posterior), iterations=200)
     cells = np.stack(np.meshgrid(X, Y), axis=-1)
 
     def expected(position):
@@ -57,3 +63,27 @@ def test_no_other_point_is_expected_to_be_nearer():
     for angle in np.linspace(0, 2 * np.pi, 8, endpoint=False):
         step = 0.05 * np.array([np.cos(angle), np.sin(angle)])
         assert best < expected(estimate.position + step)
+
+
+def test_a_closer_look_takes_the_place_of_the_cells_it_covers():
+    """Finer cells move the answer within a cell; what is outside keeps its share."""
+    both = 0.8 * gaussian((3.3, 2.7), 0.05) + 0.2 * gaussian((6.5, 4.5), 0.15)
+    fine_x, fine_y = 3.025 + 0.05 * np.arange(12), 2.425 + 0.05 * np.arange(12)
+    away = (fine_x - 3.38) ** 2 + (fine_y[:, None] - 2.62) ** 2
+    finer = np.exp(-away / (2 * 0.04 ** 2))
+    closer = Posterior(finer[None] / finer.sum(), fine_x, fine_y, np.array([1.5]))
+    estimate = from_posterior(flat(both), closer)
+    np.testing.assert_allclose(estimate.position, [3.38, 2.62], atol=0.03)
+    assert estimate.confidence == pytest.approx(0.8, abs=0.03)
+    np.testing.assert_array_equal(estimate.likelihood_map, both)
+
+
+def test_heights_and_presence():
+    """The median height is finer than a layer; who is not there is not near either."""
+    layers = np.array([0.25, 0.5, 0.25])[:, None, None] * gaussian((3.0, 3.0), 0.1)
+    estimate = from_posterior(Posterior(layers, X, Y, np.array([0.5, 1.5, 2.5])), presence=0.3)
+    assert estimate.height == pytest.approx(1.5)
+    assert estimate.presence == 0.3
+    assert estimate.confidence == pytest.approx(0.3, abs=0.02)
+    lower = np.array([1.0, 0.0, 0.0])[:, None, None] * gaussian((3.0, 3.0), 0.1)
+    assert from_posterior(Posterior(lower, X, Y, np.array([0.5, 1.5, 2.5]))).height == 0.5

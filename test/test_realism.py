@@ -56,7 +56,7 @@ def test_with_all_off_an_ideal_room_is_left_to_the_bit(bank, preset):
 
 
 def test_every_part_is_tried():
-    assert set(PARTS) | {'room'} == {field.name for field in fields(RealConfig)}
+    assert set(PARTS) | {'room', 'silent'} == {field.name for field in fields(RealConfig)}
 
 
 @pytest.mark.parametrize('part', PARTS)
@@ -138,3 +138,26 @@ def test_a_gpu_makes_real_rooms(bank):
     scenes = simulate(PRESETS['mixed'], 6, 16, bank, torch.Generator('cuda').manual_seed(0),
                       'cuda')
     assert scenes.signals.is_cuda and scenes.signals.isfinite().all()
+
+
+def test_silent_scenes_hold_noise_alone(bank):
+    """Where nobody talks there is the noise of the same scene, and nothing to locate."""
+    noise = NoiseConfig(sensor_snr_db=(20.0, 20.0), babble=0.0, hum=0.0)
+    loud = made(RealConfig(room=ROOM, noise=noise), bank, 12)
+    assert loud.talking.all()
+    some = made(RealConfig(room=ROOM, noise=noise, silent=0.5), bank, 40)
+    power = some.signals.square().mean(dim=(1, 2))
+    assert 8 < int(some.talking.sum()) < 32
+    assert power[~some.talking].max() < 0.1 * power[some.talking].median()
+    with pytest.raises(ValueError, match='silent scenes need noise'):
+        RealConfig(silent=0.1)
+
+
+def test_polarities_can_be_inverted(bank):
+    """An inverted microphone hears the same with the other sign."""
+    upright = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9)), bank).signals
+    turned = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9, inverted=0.5)),
+                  bank).signals
+    alike = torch.nn.functional.cosine_similarity(upright, turned, dim=-1)
+    assert (alike.abs() > 0.99).all()  # but for other noise
+    assert 4 < int((alike < 0).sum()) < 20

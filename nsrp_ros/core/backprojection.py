@@ -61,6 +61,11 @@ class Heard:
         return (self.direct.shape[2] - 1) * STRIDE // 2
 
 
+def whole_room(room_dims):
+    """Return the area (B, 2, 3) that rooms of dimensions (B, 3) are, metres."""
+    return torch.stack([torch.zeros_like(room_dims), room_dims], dim=1)
+
+
 def area_points(area, shape):
     """
     Divide boxes into equal cells.

@@ -1,17 +1,26 @@
 """A trained Backprojection at work: one window in, one estimate out."""
 
 from functools import partial
+import math
 
-from nsrp_ros.core.backprojection import floor_posterior
 from nsrp_ros.core.estimate import from_posterior
+from nsrp_ros.core.estimate import Posterior
 from nsrp_ros.core.features import batch_of_one
 from nsrp_ros.core.geometry import Grid
+import numpy as np
 import torch
+
+CLOSER = 1.5
+"""Cells of the map, to either side of the likeliest place, that are looked at more closely."""
+FINER = 12
+"""Cells along each side of that closer look."""
 
 
 class Backprojector:
     """
     A trained Backprojection that locates one window.
+
+    It looks twice: at the whole map, and then at finer cells around what it found there.
 
     Parameters
     ----------
@@ -28,21 +37,71 @@ class Backprojector:
         self.model = model.to(self.device).eval()
 
     @torch.inference_mode()
-    def estimate(self, signals, mic_positions, room_dims):
+    def estimate(self, signals, mic_positions, room_dims, area=None, shape=None):
         """
-        Locate the talker of one window; arguments are those of `SrpPhat.estimate`.
+        Locate the talker of one window.
+
+        Parameters
+        ----------
+        signals, mic_positions, room_dims : numpy.ndarray
+            As of `SrpPhat.estimate`.
+        area : array_like, optional
+            Shape (2, 2), metres: the lower and upper corner (x, y) of the part of the floor
+            that the talker is known to be in; the whole floor if left out.
+        shape : tuple of int, optional
+            Rows and columns of the map; the network's own grid if left out.
 
         Returns
         -------
         Estimate
-            Its map is a posterior over cells that tile the room's floor.
+            Its map is a posterior over cells that tile the area. Where fewer than two
+            microphones hear anything at all it is flat, and nobody is present.
+
+        Raises
+        ------
+        ValueError
+            If the area is not inside the room or the shape is empty.
 
         """
         cfg = self.config
-        grid = Grid.over_room(room_dims, cfg.grid_size, cfg.grid_size, cfg.heights)
+        corners = _corners(area, room_dims)
+        rows, columns = shape or cfg.shape[1:]
+        grid = Grid.over_box(corners[0], corners[1], columns, rows, cfg.heights)
+        # A channel of zeros is a microphone that is not there.
+        alive = np.asarray(signals).any(axis=1)
+        if alive.sum() < 2:
+            flat = np.full(grid.shape, 1 / math.prod(grid.shape))
+            return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
+
         batch = partial(batch_of_one, device=self.device)
         dims = batch(room_dims)
-        area = torch.stack([torch.zeros_like(dims), dims], dim=1)
-        log_posterior, _ = self.model(batch(signals), batch(mic_positions), dims, area,
-                                      grid.shape)
-        return from_posterior(floor_posterior(log_posterior)[0].cpu().numpy(), grid.x, grid.y)
+        heard = self.model.hear(batch(signals[alive]), batch(mic_positions[alive]))
+        whole, presence = self._look(heard, dims, corners, grid)
+        centre, reach = from_posterior(whole).position, CLOSER * whole.cell_size
+        nearer = corners.copy()
+        nearer[0, :2] = np.maximum(corners[0, :2], centre - reach)
+        nearer[1, :2] = np.minimum(corners[1, :2], centre + reach)
+        closer, _ = self._look(heard, dims, nearer,
+                               Grid.over_box(nearer[0], nearer[1], FINER, FINER, cfg.heights))
+        return from_posterior(whole, closer, presence)
+
+    def _look(self, heard, dims, corners, grid):
+        """Look at a grid: its posterior, and the probability that somebody talks."""
+        area = batch_of_one(corners, self.device)
+        log_posterior, presence = self.model.look(heard, dims, area, grid.shape)
+        return (Posterior(log_posterior[0].exp().cpu().numpy(), grid.x, grid.y, grid.z),
+                float(presence.sigmoid()))
+
+
+def _corners(area, room_dims):
+    """Return the box (2, 3) above an area of the floor, metres."""
+    corners = np.stack([np.zeros(3), np.asarray(room_dims, dtype=np.float64)])
+    if area is not None:
+        area = np.asarray(area, dtype=np.float64)
+        if (area.shape != (2, 2) or not np.isfinite(area).all() or (area[0] < 0).any()
+                or (area[1] > corners[1, :2]).any() or (area[0] >= area[1]).any()):
+            raise ValueError('area must be the lower and upper corner (x, y) of a part of the '
+                             f'floor of {corners[1, 0]:g} x {corners[1, 1]:g} m, got '
+                             f'{area.tolist()}')
+        corners[:, :2] = area
+    return corners

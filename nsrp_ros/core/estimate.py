@@ -30,13 +30,17 @@ class Estimate:
     x, y : numpy.ndarray
         Shapes (nx,), (ny,), the cells' centres in metres.
     confidence : float
-        The probability, in [0, 1], that the position is within 0.5 m of the talker, given that
-        somebody talks. Read off the posterior where there is one; otherwise a logistic model of
-        how far the map's peak stands out, fitted for each method on simulated rooms (see
-        config.Confidence and each model card).
+        The probability, in [0, 1], that somebody talks within 0.5 m of the position. Read off
+        the posterior where there is one; otherwise a logistic model of how far the map's peak
+        stands out, given that somebody talks at all, fitted for each method on simulated rooms
+        (see config.Confidence and each model card).
     covariance : numpy.ndarray or None
         Shape (2, 2), square metres: the spread of the posterior about the position; None
         without a posterior.
+    presence : float or None
+        The probability that somebody talks at all; None where a method cannot tell.
+    height : float or None
+        Metres above the floor, the median of its posterior; None where a method has none.
 
     """
 
@@ -46,6 +50,49 @@ class Estimate:
     y: np.ndarray
     confidence: float
     covariance: np.ndarray | None = None
+    presence: float | None = None
+    height: float | None = None
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """
+    Probabilities of cells.
+
+    Attributes
+    ----------
+    cells : numpy.ndarray
+        Shape (nz, ny, nx), summing to one.
+    x, y, z : numpy.ndarray
+        Shapes (nx,), (ny,), (nz,), the cells' centres in metres.
+
+    """
+
+    cells: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+
+    @property
+    def floor(self):
+        """Return the probabilities (ny, nx) whatever the height."""
+        return self.cells.sum(axis=0)
+
+    @property
+    def cell_size(self):
+        """Return the sizes of a cell along x and y, metres."""
+        return np.array([_step(self.x), _step(self.y)])
+
+    def points(self):
+        """List the cells of the floor: centres (ny nx, 2), probabilities, and sizes."""
+        centres = np.stack(np.meshgrid(self.x, self.y), axis=-1).reshape(-1, 2)
+        return centres, self.floor.ravel(), np.broadcast_to(self.cell_size, centres.shape)
+
+    def height(self):
+        """Return the median height, metres, taking talkers to be anywhere within their cells."""
+        edges = np.append(self.z - _step(self.z) / 2, self.z[-1] + _step(self.z) / 2)
+        below = np.append(0.0, self.cells.sum(axis=(1, 2)).cumsum())
+        return float(np.interp(0.5 * below[-1], below, edges))
 
 
 def from_scores(scores, x, y, model, n_mics):
@@ -74,41 +121,53 @@ def from_scores(scores, x, y, model, n_mics):
                     confidence(model, scores, n_mics))
 
 
-def from_posterior(probabilities, x, y, iterations=20):
+def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
     """
     Answer with the point of least expected distance, which is finer than a cell.
 
     That point is the posterior's geometric median, found by Weiszfeld's iteration from its mean;
-    half a cell is added to distances under the root, since the talker is somewhere in a cell
-    and not at its centre.
+    the spread of a talker within a cell is added to distances under the root, since the talker
+    is somewhere in a cell and not at its centre.
 
     Parameters
     ----------
-    probabilities : numpy.ndarray
-        Shape (ny, nx), summing to one.
-    x, y : numpy.ndarray
-        Shapes (nx,), (ny,), metres.
+    posterior : Posterior
+        Over all cells of the map.
+    closer : Posterior, optional
+        Over finer cells of a part of the map, given that the talker is there: it takes the
+        place of the map's cells whose centres it covers.
+    presence : float
+        The probability that somebody talks at all.
     iterations : int
         Of Weiszfeld's; each moves the point by less than the one before.
 
     Returns
     -------
     Estimate
-        With a covariance, to which the spread within a cell is added.
+        With a covariance, to which the spread within cells is added.
 
     """
-    weight = probabilities.astype(np.float64).ravel()
-    cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    size = np.array([_step(x), _step(y)])
-    within = (size ** 2 / 12).sum()  # mean square of a uniform talker about the cell's centre
+    cells, weight, size = posterior.points()
+    if closer is not None:
+        low = [closer.x[0], closer.y[0]] - closer.cell_size / 2
+        high = [closer.x[-1], closer.y[-1]] + closer.cell_size / 2
+        outside = ((cells < low) | (cells > high)).any(axis=1)
+        finer, share, finer_size = closer.points()
+        cells = np.concatenate([cells[outside], finer])
+        size = np.concatenate([size[outside], finer_size])
+        weight = np.concatenate([weight[outside], share * weight[~outside].sum()])
+    weight = weight.astype(np.float64) / weight.sum()
+    # Mean square of a uniform talker about the cell's centre.
+    within = (size ** 2 / 12).sum(axis=1)
     position = weight @ cells
     for _ in range(iterations):
         pull = weight / np.sqrt(((cells - position) ** 2).sum(axis=1) + within)
         position = pull @ cells / pull.sum()
     away = cells - position
-    covariance = (weight[:, None] * away).T @ away + np.diag(size ** 2 / 12)
-    near = float(weight[(away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2].sum())
-    return Estimate(position, probabilities, x, y, min(near, 1.0), covariance)
+    covariance = (weight[:, None] * away).T @ away + np.diag(weight @ (size ** 2 / 12))
+    near = min(float(weight[(away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2].sum()), 1.0)
+    return Estimate(position, posterior.floor, posterior.x, posterior.y, presence * near,
+                    covariance, presence, (closer or posterior).height())
 
 
 def _step(centres):

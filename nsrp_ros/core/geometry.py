@@ -92,7 +92,15 @@ class Grid:
     @classmethod
     def over_room(cls, room_dims, nx, ny, nz=1):
         """Divide the box [0, room_dims] into nx by ny by nz equal cells."""
-        return cls(*(cell_centres(d, n) for d, n in zip(room_dims, (nx, ny, nz), strict=True)))
+        return cls.over_box(np.zeros(3), room_dims, nx, ny, nz)
+
+    @classmethod
+    def over_box(cls, lower, upper, nx, ny, nz=1):
+        """Divide the box between two corners (3,), in metres, into nx by ny by nz cells."""
+        if min(nx, ny, nz) < 1:
+            raise ValueError(f'a grid needs cells along every side, got {nx} x {ny} x {nz}')
+        return cls(*(low + cell_centres(high - low, n)
+                     for low, high, n in zip(lower, upper, (nx, ny, nz), strict=True)))
 
     @property
     def shape(self):

@@ -64,7 +64,7 @@ class Localizer:
         wrap = Backprojector if isinstance(model, Backprojection) else NeuralSrp
         return cls(wrap(model, device))
 
-    def locate(self, signals, sample_rate, mic_positions, room_dims):
+    def locate(self, signals, sample_rate, mic_positions, room_dims, area=None, shape=None):
         """
         Locate the talker in one window.
 
@@ -78,6 +78,11 @@ class Localizer:
             Shape (M, 3), metres.
         room_dims : array_like
             Shape (3,), metres; the room is the box from the origin.
+        area : array_like, optional
+            Shape (2, 2), metres: the lower and upper corner (x, y) of the part of the floor to
+            look at, for methods that have a posterior; the whole floor if left out.
+        shape : tuple of int, optional
+            Rows and columns of the map, for methods that have a posterior.
 
         Returns
         -------
@@ -90,7 +95,12 @@ class Localizer:
             If the scene cannot be localized; the sentence says why.
 
         """
+        wanted = {name: value for name, value in (('area', area), ('shape', shape))
+                  if value is not None}
+        if wanted and not isinstance(self._method, Backprojector):
+            raise ValueError(f'{" and ".join(wanted)} can be asked of backprojection only: other '
+                             'methods have a grid of their own')
         signals, mic_positions, room_dims = check_scene(
             signals, sample_rate, mic_positions, room_dims)
         signals = resample(signals, sample_rate, self.config.sample_rate)
-        return self._method.estimate(signals, mic_positions, room_dims)
+        return self._method.estimate(signals, mic_positions, room_dims, **wanted)

@@ -34,6 +34,8 @@ class DeviceConfig:
     """Decibels, up to which gains differ from the mean."""
     tilt_db: float = 0.0
     """Decibels an octave, up to which responses are tilted."""
+    inverted: float = 0.0
+    """Share of the devices whose polarity is inverted, as a wire soldered the wrong way does."""
     faulty: float = 0.0
     """Share of the scenes in which one microphone is dead (hears nothing) or, as often, deaf."""
     position_error: float = 0.0
@@ -47,8 +49,8 @@ class DeviceConfig:
                self.position_error) < 0:
             raise ValueError('deviations must not be negative')
         if not (0 <= self.late_scenes <= 1 and 0 <= self.faulty <= 1
-                and 0 <= self.room_error < 1):
-            raise ValueError('late_scenes, faulty and room_error must be shares')
+                and 0 <= self.inverted <= 1 and 0 <= self.room_error < 1):
+            raise ValueError('late_scenes, faulty, inverted and room_error must be shares')
 
     @property
     def is_late(self):
@@ -72,9 +74,13 @@ def draw_responses(config, units, uniform):
 
 
 def draw_gains(config, units, uniform):
-    """Draw the factors of amplitude (B, M, 1) by which devices amplify, noise and all."""
+    """Draw the factors (B, M, 1), negative if inverted, by which devices amplify all they hear."""
     gain_db = config.gain_db * (2 * uniform(*units.shape) - 1).gather(1, units)
-    return (NEPERS_PER_DB * gain_db[..., None]).exp()
+    gains = (NEPERS_PER_DB * gain_db[..., None]).exp()
+    if not config.inverted:
+        return gains
+    turned = (uniform(*units.shape) < config.inverted).gather(1, units)
+    return torch.where(turned[..., None], -gains, gains)
 
 
 def draw_faults(config, n_scenes, n_mics, uniform):

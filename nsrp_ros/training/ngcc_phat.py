@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import from_posterior
+from nsrp_ros.core.estimate import Posterior
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
@@ -105,8 +106,8 @@ class NgccPhat:
                 for row in self.delay_posteriors(signals, mic_positions, pairs)]
         log_posterior = cfg.sharpness * sum_at_tdoas(rows, pairs, mic_positions, grid,
                                                      cfg.sample_rate)  # (nz, ny, nx)
-        floor = np.exp(log_posterior - log_posterior.max()).sum(axis=0, dtype=np.float64)
-        return from_posterior(floor / floor.sum(), grid.x, grid.y)
+        cells = np.exp(log_posterior - log_posterior.max(), dtype=np.float64)
+        return from_posterior(Posterior(cells / cells.sum(), grid.x, grid.y, grid.z))
 
     @torch.inference_mode()
     def delay_posteriors(self, signals, mic_positions, pairs):

@@ -7,9 +7,10 @@ talked.
 
 import lightning
 from nsrp_ros.core.backprojection import area_points
-from nsrp_ros.core.backprojection import floor_posterior
+from nsrp_ros.core.backprojection import whole_room
 from nsrp_ros.core.estimate import from_posterior
-from nsrp_ros.core.geometry import cell_centres
+from nsrp_ros.core.estimate import Posterior
+from nsrp_ros.core.geometry import Grid
 from nsrp_ros.training.batches import one_epoch
 from nsrp_ros.training.batches import random_symmetry
 from nsrp_ros.training.losses import posterior_loss
@@ -28,11 +29,6 @@ MICROPHONES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 1
 
 
 _MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}  # bytes that simulating may take at once
-
-
-def whole_room(room_dims):
-    """Return the area (B, 2, 3) of rooms (B, 3)."""
-    return torch.stack([torch.zeros_like(room_dims), room_dims], dim=1)
 
 
 def part_of_room(room_dims, source_position, least=0.15):
@@ -149,10 +145,11 @@ def position_errors(model, scenes):
     cfg = model.config
     log_posterior, _ = model(scenes.signals, scenes.mic_positions, scenes.room_dims,
                              whole_room(scenes.room_dims), cfg.shape)
-    floor = floor_posterior(log_posterior).cpu().numpy()
-    found = np.array([
-        from_posterior(f, cell_centres(x, cfg.grid_size), cell_centres(y, cfg.grid_size)).position
-        for f, (x, y, _) in zip(floor, scenes.room_dims.tolist(), strict=True)])
+    posteriors = log_posterior.exp().cpu().numpy()
+    grids = [Grid.over_room(dims, cfg.grid_size, cfg.grid_size, cfg.heights)
+             for dims in scenes.room_dims.tolist()]
+    found = np.array([from_posterior(Posterior(p, grid.x, grid.y, grid.z)).position
+                      for p, grid in zip(posteriors, grids, strict=True)])
     return np.linalg.norm(found - scenes.source_position[:, :2].cpu().numpy(), axis=1)
 
 

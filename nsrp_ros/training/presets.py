@@ -57,7 +57,7 @@ REAL = RealConfig(
 ROUGH = replace(
     REAL,
     devices=DeviceConfig(latency_std=0.12e-3, late_scenes=0.3, late=0.002, drift_ppm=100.0,
-                         gain_db=10.0, tilt_db=1.5, faulty=0.3, position_error=0.05,
+                         gain_db=10.0, tilt_db=1.5, inverted=0.1, faulty=0.3, position_error=0.05,
                          room_error=0.1),
     noise=NoiseConfig(sensor_snr_db=(-5.0, 30.0), babble=0.5, babble_snr_db=(-5.0, 20.0),
                       hum_snr_db=(-5.0, 20.0)),
@@ -70,6 +70,8 @@ PRESETS = {
     'rough': ROUGH,
     # What the product learns from; in some of its rooms nobody talks.
     'mixed': MixtureConfig(
-        (IDEAL_PRESETS['hard'], replace(REAL, silent=0.1), replace(ROUGH, silent=0.1)),
+        (IDEAL_PRESETS['hard'],
+         replace(REAL, silent=0.1, devices=replace(REAL.devices, inverted=0.05)),
+         replace(ROUGH, silent=0.1)),
         (0.35, 0.45, 0.2)),
 }

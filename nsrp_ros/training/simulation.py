@@ -159,7 +159,7 @@ def _simulate_real(config, n_mics, n_scenes, speech_bank, generator, device, max
     faults, gains = 1.0, 1.0
     if config.devices is not None and config.devices.faulty:
         faults = draw_faults(config.devices, n_scenes, n_mics, draw.uniform).to(device)
-    if config.devices is not None and config.devices.gain_db:
+    if config.devices is not None and (config.devices.gain_db or config.devices.inverted):
         gains = draw_gains(config.devices, units, draw.uniform).to(device)
     talking = torch.ones(n_scenes, dtype=torch.bool, device=device)
     if config.silent:
