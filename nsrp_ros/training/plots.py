@@ -64,12 +64,15 @@ def draw_curves(metrics_csvs, picture):
             rows += csv.DictReader(file)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout='constrained')
     for axes, name, label in ((left, 'train_loss', 'training'), (left, 'val_loss', 'validation'),
-                              (right, 'val_error', 'validation')):
+                              (right, 'val_error', 'all microphones'),
+                              (right, 'val_error_4', 'four of them')):
         points = [(int(r['epoch']), float(r[name])) for r in rows if r.get(name)]
-        axes.plot(*np.array(points).reshape(-1, 2).T, '.-', label=label)
-    left.set(xlabel='epoch', ylabel='mean absolute error of the map')
-    right.set(xlabel='epoch', ylabel='mean position error (m)', ylim=(0, None))
+        if points:
+            axes.plot(*np.array(points).T, '.-', label=label)
+    left.set(xlabel='epoch', ylabel='loss')
+    right.set(xlabel='epoch', ylabel='mean error in validation rooms (m)', ylim=(0, None))
     left.legend()
+    right.legend()
     _save(figure, picture)
 
 
@@ -242,4 +245,32 @@ def draw_regions(found, picture):
              xlim=(0.4, 1), ylim=(0.2, 1))
     axes.grid(alpha=0.3)
     axes.legend(bbox_to_anchor=(1, 1), loc='upper left')
+    _save(figure, picture)
+
+
+def draw_bars(values, label, picture):
+    """
+    Draw groups of bars with intervals, a group for each row.
+
+    Parameters
+    ----------
+    values : dict of str to dict of str to tuple of float
+        Rows, kinds, and for each the value and the lower and upper end of its interval.
+    label : str
+        What is drawn, with its unit.
+    picture : path
+        File to write.
+
+    """
+    kinds = list(next(iter(values.values())))
+    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.55 * len(values)), layout='constrained')
+    height = 0.8 / len(kinds)
+    for k, kind in enumerate(kinds):
+        middle, low, high = np.array([row[kind] for row in values.values()]).T
+        axes.barh(np.arange(len(values)) + (k - (len(kinds) - 1) / 2) * height, middle, height,
+                  xerr=[middle - low, high - middle], label=kind, error_kw={'lw': 0.8})
+    axes.set_yticks(np.arange(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.set_xlabel(label)
+    axes.legend(fontsize='small')
     _save(figure, picture)
