@@ -6,6 +6,7 @@ from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.neural_srp import Crnn
+from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import save_checkpoint
 from nsrp_ros.training.batches import FreshScenes
 from nsrp_ros.training.batches import random_pairs
@@ -15,6 +16,7 @@ from nsrp_ros.training.batches import StoredScenes
 from nsrp_ros.training.learning import CrnnLearning
 from nsrp_ros.training.learning import position_errors
 from nsrp_ros.training.recipe import NETWORKS
+from nsrp_ros.training.recipe import RECIPES
 from nsrp_ros.training.recipe import TrainConfig
 from nsrp_ros.training.rooms import PRESETS
 from nsrp_ros.training.simulation import simulate
@@ -182,3 +184,18 @@ def test_networks_are_the_paper_s():
     assert counts['neural_srp_code'] == 995406
     for name in ('neural_srp', 'crnn4', 'crnn6'):
         assert 0.9e6 < counts[name] < 1.05e6
+
+
+def test_our_network_has_its_own_recipe(tmp_path):
+    """What is not given is as its recipe has it; the weights carry the network's settings."""
+    main(['backprojection', str(tmp_path), '--minutes', '0.02', '--stages', 'anechoic_sim',
+          '--batch-size', '4', '--rooms-at-once', '4', '--batches-per-epoch', '2', '--n-val', '2',
+          '--precision', '32-true', '--speech', 'synthetic', '--network', 'channels=8',
+          'map_channels=8', 'dilations=(1,4)', 'map_blocks=1'])
+    settings = json.loads((tmp_path / 'config.json').read_text())
+    recipe = RECIPES['backprojection']
+    assert settings['train']['online'] and settings['train']['batch_size'] == 4
+    assert settings['train']['learning_rate'] == recipe.learning_rate
+    model = load_checkpoint(tmp_path / 'backprojection.safetensors')
+    assert model.config.channels == 8 and model.config.dilations == (1, 4)
+    assert (tmp_path / '1-anechoic_sim/curves.png').stat().st_size > 1000

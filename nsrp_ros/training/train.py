@@ -3,12 +3,12 @@ Train a network, as the paper does or on rooms that are simulated while it learn
 
     python -m nsrp_ros.training.train neural_srp runs/paper
     python -m nsrp_ros.training.train neural_srp runs/online --online --minutes 2 8
-    python -m nsrp_ros.training.train backprojection runs/ours --online --minutes 9 \
-        --stages reverb_sim --learning-rate 2e-3
+    python -m nsrp_ros.training.train backprojection runs/ours
 
-The paper's recipe is the default: Adam at 5e-4, batches of 16, at most 50 epochs, patience 3,
-first on anechoic rooms, then on reverberant ones. Every run leaves its configuration, curves,
-checkpoints and METHOD.safetensors in its folder, and goes on where it stopped with --resume.
+The paper's recipe is the default for its networks: Adam at 5e-4, batches of 16, at most 50 epochs,
+patience 3, first on anechoic rooms, then on reverberant ones. Ours has its own, for one GPU. Every
+run leaves its configuration, curves, checkpoints and METHOD.safetensors in its folder, and goes on
+where it stopped with --resume.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.recipe import NETWORKS
+from nsrp_ros.training.recipe import RECIPES
 from nsrp_ros.training.recipe import run
 from nsrp_ros.training.recipe import TrainConfig
 from nsrp_ros.training.targets import TargetConfig
@@ -40,52 +41,50 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.training.train', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = TrainConfig()
     add = parser.add_argument
     add('method', choices=sorted(NETWORKS), help='which network')
     add('out', type=Path, help='folder of the run')
-    add('--stages', nargs='+', choices=sorted(PRESETS), default=list(default.stages),
-        help='kinds of rooms, in the order in which they are learnt (default: %(default)s)')
     add('--data', type=Path, default=Path('data'), help='folder of the data sets')
-    add('--start', default='', metavar='WEIGHTS',
-        help='start from these weights, a name in models/ or a file; with --stages libri_adhoc '
-             'this makes NeuralSRP+')
     add('--resume', action='store_true', help='go on where the run in this folder stopped')
-    add('--seed', type=int, default=default.seed)
     add('--devices', type=int, default=1, help='GPUs (or processes), by lightning DDP')
     add('--compare', type=Path, metavar='RUN',
         help='print the speed-up over this run, the one-GPU run of the same settings')
-    add('--network', nargs='+', type=_setting, default=[], metavar='NAME=VALUE',
-        help="settings of the network that differ from the method's own, as in core/config.py")
-    recipe = parser.add_argument_group('recipe')
-    add = recipe.add_argument
-    add('--batch-size', type=int, default=default.batch_size, help='default %(default)s')
-    add('--learning-rate', type=float, default=default.learning_rate, help='default %(default)s')
-    add('--max-epochs', type=int, default=default.max_epochs, help='default %(default)s')
-    add('--patience', type=int, default=default.patience,
-        help='epochs without improvement that end a stage (default %(default)s)')
     add('--target', choices=('hyperbolic', 'normalised', 'gaussian'),
         help="what to draw (default: the method's own)")
     add('--sigma', type=float, help='width of the target, see targets.TargetConfig')
-    fresh = parser.add_argument_group('online training')
+    recipe = parser.add_argument_group(
+        'recipe', "the paper's unless the method has its own: see recipe.TrainConfig and RECIPES",
+        argument_default=argparse.SUPPRESS)
+    add = recipe.add_argument
+    add('--stages', nargs='+', choices=sorted(PRESETS),
+        help='kinds of rooms, in the order in which they are learnt')
+    add('--start', metavar='WEIGHTS',
+        help='start from these weights, a name in models/ or a file; with --stages libri_adhoc '
+             'this makes NeuralSRP+')
+    add('--seed', type=int)
+    add('--network', nargs='+', type=_setting, metavar='NAME=VALUE',
+        help="settings of the network that differ from the method's own, as in core/config.py")
+    add('--batch-size', type=int)
+    add('--learning-rate', type=float)
+    add('--max-epochs', type=int)
+    add('--patience', type=int, help='epochs without improvement that end a stage')
+    fresh = parser.add_argument_group('online training', argument_default=argparse.SUPPRESS)
     add = fresh.add_argument
     add('--online', action='store_true', help='simulate fresh rooms instead of reading data sets')
-    add('--minutes', type=float, nargs='+', default=[],
+    add('--minutes', type=float, nargs='+',
         help='how long each stage lasts; the learning rate falls to zero within it')
-    add('--batches-per-epoch', type=int, default=default.batches_per_epoch,
-        help='batches between validations (default %(default)s)')
-    add('--rooms-at-once', type=int, default=default.rooms_at_once, help='default %(default)s')
-    add('--pairs-per-room', type=int, default=default.pairs_per_room, help='default %(default)s')
-    add('--n-val', type=int, default=default.n_val, help='validation rooms (default %(default)s)')
-    add('--speech', default=default.speech, help="'auto', 'prompts', 'synthetic' or a folder")
-    add('--precision', default=default.precision, choices=('32-true', 'bf16-mixed'),
-        help='of the convolutions')
+    add('--batches-per-epoch', type=int, help='batches between validations')
+    add('--rooms-at-once', type=int, help='rooms that are simulated in one call')
+    add('--pairs-per-room', type=int, help='pairs that are taken from each room')
+    add('--n-val', type=int, help='validation rooms')
+    add('--speech', help="'auto', 'prompts', 'synthetic' or a folder")
+    add('--precision', choices=('32-true', 'bf16-mixed'), help='of the convolutions')
     add('--compile', action='store_true', dest='compile_encoder',
         help='compile the convolutions, worth it for runs of many minutes on a GPU')
     options = vars(parser.parse_args(arguments))
 
-    kind, sigma = options.pop('target'), options.pop('sigma')
-    target = NETWORKS[options['method']][1]
+    method, kind, sigma = (options.pop(name) for name in ('method', 'target', 'sigma'))
+    target = NETWORKS[method][1]
     if target is None:
         target = TargetConfig()  # not used
     elif kind and kind != target.kind:
@@ -94,8 +93,9 @@ def main(arguments=None):
         target = replace(target, sigma=sigma)
     out, data, compare = (options.pop(name) for name in ('out', 'data', 'compare'))
     devices, resume = options.pop('devices'), options.pop('resume')
-    config = TrainConfig(**{name: tuple(value) if isinstance(value, list) else value
-                            for name, value in options.items()}, target=target)
+    given = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in options.items()}
+    config = replace(RECIPES.get(method, TrainConfig()), method=method, target=target, **given)
     # What lightning found of hardware and products is no news here.
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     summaries = run(config, out, data, devices, resume)
