@@ -13,7 +13,8 @@ def test_one_command_makes_tables_and_pictures(tmp_path, capsys, monkeypatch):
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert '### A broken microphone' in printed and '| dead, zeros |' in printed
-    assert {p.name for p in tmp_path.glob('*.png')} == {'hard-faults.png', 'hard-snr.png'}
+    assert {p.name for p in tmp_path.glob('*.png')} == {
+        'hard.png', 'hard-faults.png', 'hard-snr.png'}
     results = json.loads((tmp_path / 'results.json').read_text())
     taken = results['families']['faults'][1]
     assert taken['label'] == 'taken away' and taken['n_mics'] == 3

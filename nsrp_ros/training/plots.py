@@ -153,21 +153,31 @@ def draw_reliability(tables, picture):
     _save(figure, picture)
 
 
-def draw_conditions(family, rows, picture):
+def draw_conditions(measured, picture):
     """
-    Draw mean errors with their 95 % intervals against a family's conditions, a line a method.
+    Draw mean errors with their 95 % intervals against families' conditions, a line a method.
 
     Parameters
     ----------
-    family : Family
-        Title and axis; see conditions.py.
-    rows : list of dict
-        See `robustness.measure`.
+    measured : list of tuple
+        Families, see conditions.py, each with its rows, see `robustness.measure`.
     picture : path
         File to write.
 
     """
-    figure, axes = plt.subplots(figsize=(6, 4.2), layout='constrained')
+    columns = min(len(measured), 3)
+    n_rows = -(-len(measured) // columns)
+    figure, grid = plt.subplots(n_rows, columns, squeeze=False, layout='constrained',
+                                figsize=(1.5 + 4.5 * columns, 0.6 + 3.6 * n_rows))
+    for axes, (family, rows) in zip(grid.flat, measured):
+        _conditions(axes, family, rows)
+    for axes in grid.flat[len(measured):]:
+        axes.set_axis_off()
+    _save(figure, picture)
+
+
+def _conditions(axes, family, rows):
+    """Draw one family."""
     for method in dict.fromkeys(method for row in rows for method in row['methods']):
         shown = [row for row in rows if method in row['methods']]
         value = [row['value'] for row in shown]
@@ -188,7 +198,6 @@ def draw_conditions(family, rows, picture):
         axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
-    _save(figure, picture)
 
 
 def draw_detection(confidences, picture):

@@ -152,17 +152,20 @@ def main(arguments=None):
     tables = [f'    {command}\n\n{options.rooms} rooms a condition, {options.mics} microphones, '
               f'0.5 s, {speech}; base: {options.base} rooms. Mean error with its 95 % interval, '
               'and the share of windows within 0.5 m.\n']
+    measured = []
     for family in chosen:
         rows = measure(family, options.methods, options.mics, options.rooms, bank,
                        options.out / 'cache', options.seed, options.device)
         results['families'][family.name] = rows
         picture = f'{options.base}-{family.name}.png'
-        draw_conditions(family, rows, options.out / picture)
+        measured.append((family, rows))
+        draw_conditions(measured[-1:], options.out / picture)
         tables.append(table(family, rows, picture))
         print('\n' + table(family, rows), flush=True)
         # After each family, so that a broken run leaves what it has.
         (options.out / 'results.json').write_text(json.dumps(results, indent=1))
         (options.out / 'tables.md').write_text('\n'.join(tables))
+    draw_conditions(measured, options.out / f'{options.base}.png')
     print(f'wrote {options.out}/results.json, tables.md and pictures')
     return 0
 
