@@ -31,6 +31,10 @@ setup(
             'localizer = nsrp_ros.node:main',
             'simulated_room = nsrp_ros.simulated_room:main',
             'demo = nsrp_ros.demo:main',
+            'tracker = nsrp_ros.tracker_node:main',
+            'follow = nsrp_ros.follow_node:main',
+            'play_audio = nsrp_ros.play_audio:main',
+            'localize_bag = nsrp_ros.localize_bag:main',
         ],
     },
 )

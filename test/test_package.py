@@ -14,8 +14,10 @@ KEYS = {
     'matplotlib': 'python3-matplotlib', 'PIL': 'python3-pil', 'soundfile': 'python3-soundfile',
     'tqdm': 'python3-tqdm', 'av': 'python3-av-pip', 'lightning': 'python3-lightning-pip',
     'pyroomacoustics': 'python3-pyroomacoustics-pip', 'safetensors': 'python3-safetensors-pip',
-    # Where ROS is installed its own packages do these two's work (see transforms.py).
-    'pytransform3d': 'tf2_ros', 'transforms3d': 'tf_transformations',
+    'pytransform3d': 'python3-pytransform3d-pip', 'rosbags': 'python3-rosbags-pip',
+    'ruamel': 'python3-ruamel.yaml', 'stonesoup': 'python3-stonesoup-pip',
+    # Where ROS is installed its own package does this one's work (see transforms.py).
+    'transforms3d': 'tf_transformations',
 }
 
 
@@ -55,8 +57,8 @@ def test_setup_agrees_with_the_manifest(manifest):
 
 
 def test_the_core_imports_no_ros():
-    """NumPy, SciPy, torch and safetensors are all that the core stands on."""
-    assert imports('nsrp_ros/core') <= {'numpy', 'scipy', 'torch', 'safetensors'}
+    """NumPy, SciPy, torch, safetensors and Stone Soup are all that the core stands on."""
+    assert imports('nsrp_ros/core') <= {'numpy', 'scipy', 'torch', 'safetensors', 'stonesoup'}
     ros = {'rclpy', 'rcl_interfaces', 'geometry_msgs', 'nav_msgs', 'audio_common_msgs'}
     assert not imports('nsrp_ros/training') & ros
 

@@ -1,0 +1,73 @@
+"""A likelihood map as a map server draws maps: square cells of whole numbers, y first."""
+
+import math
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+
+PEAK = 98
+"""What the likeliest cell is scaled to: RViz's map colours give 99 and 100 meanings of their own
+(inscribed and lethal)."""
+UNKNOWN = -1
+
+
+def square_map(estimate, room_dims, resolution):
+    """
+    Resample an estimate's map to square cells from the room's lower corner.
+
+    Parameters
+    ----------
+    estimate : nsrp_ros.core.estimate.Estimate
+        Its cells may have any shape.
+    room_dims : sequence of float
+        The room's length, width and height, metres.
+    resolution : float
+        Side of a cell, metres.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (height, width), float; NaN in cells whose centre is outside the room.
+
+    """
+    width, height = (math.ceil(d / resolution - 1e-6) for d in room_dims[:2])
+    step = [axis[1] - axis[0] if len(axis) > 1 else d
+            for axis, d in zip((estimate.x, estimate.y), room_dims, strict=False)]
+    # Cells coarser than the map's take the largest of several samples, lest they miss the peak.
+    fine = math.ceil(resolution / min(step))
+    offsets = (np.arange(fine) + 0.5) / fine
+    x = (np.arange(width)[:, None] + offsets).ravel() * resolution
+    y = (np.arange(height)[:, None] + offsets).ravel() * resolution
+    columns = (x - estimate.x[0]) / step[0]
+    rows = (y - estimate.y[0]) / step[1]
+    values = map_coordinates(estimate.likelihood_map, np.meshgrid(rows, columns, indexing='ij'),
+                             output=np.float64, order=1, mode='nearest')
+    values = values.reshape(height, fine, width, fine).max(axis=(1, 3))
+    values[(np.arange(height) + 0.5) * resolution > room_dims[1]] = np.nan
+    values[:, (np.arange(width) + 0.5) * resolution > room_dims[0]] = np.nan
+    return values
+
+
+def occupancy(values):
+    """
+    Scale a map to whole numbers.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (height, width); NaN outside the room.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (height, width), int8: 0 for the least likely cell, 98 for the likeliest, -1 outside;
+        0 everywhere where the map is flat.
+
+    """
+    inside = np.isfinite(values)
+    low, high = values[inside].min(), values[inside].max()
+    cells = np.full(values.shape, UNKNOWN, dtype=np.int8)
+    cells[inside] = 0
+    if high - low > 1e-6 * max(abs(high), abs(low)):  # more than rounding
+        cells[inside] = np.round(PEAK * (values[inside] - low) / (high - low)).astype(np.int8)
+    return cells

@@ -1,0 +1,199 @@
+"""
+Localize the talkers in a recorded bag, without ROS: MCAP or SQLite in, MCAP, CSV and a plot out.
+
+    python -m nsrp_ros.localize_bag kitchen.mcap --params config/localize.yaml
+    python -m nsrp_ros.localize_bag kitchen --room-dims 6 5 2.8 \
+        --microphone-positions 0.5,0.4,1.1 5.6,0.5,0.9 5.5,4.6,1.4
+
+Every window becomes a row of localized.csv: the talker, or why it was skipped. Microphones are
+looked up in the bag's /tf and /tf_static at the audio's own time, unless they are given.
+"""
+
+from collections import Counter
+from dataclasses import replace
+import sys
+
+from nsrp_ros.bag_options import make_parser
+from nsrp_ros.bag_options import read_options
+from nsrp_ros.bag_outputs import draw
+from nsrp_ros.bag_outputs import OutputBag
+from nsrp_ros.bag_outputs import write_table
+from nsrp_ros.bags import AudioBag
+from nsrp_ros.bags import BagError
+from nsrp_ros.core.localizer import Localizer
+from nsrp_ros.core.peaks import find_peaks
+from nsrp_ros.core.tracking import TalkerTracker
+from nsrp_ros.core.tracking import TrackingConfig
+from nsrp_ros.core.weights import WeightsError
+from nsrp_ros.core.window import Discontinuity
+from nsrp_ros.core.window import level_db
+from nsrp_ros.core.window import NS
+from nsrp_ros.core.window import WindowBuffer
+import numpy as np
+from tqdm import tqdm
+
+
+class Skip(Exception):
+    """A window that is not localized; the text says why."""
+
+
+def localize(bag, config, localizer, outputs, on_message=lambda: None):
+    """
+    Localize every window of a bag.
+
+    Parameters
+    ----------
+    bag : AudioBag
+        Open.
+    config : BagConfig
+        See there.
+    localizer : Localizer
+        What locates.
+    outputs : OutputBag
+        Open; what is found goes in.
+    on_message : callable
+        Called after each audio message.
+
+    Yields
+    ------
+    dict
+        A row of `bag_outputs.COLUMNS` for each window, and for each message that could not be
+        used and each seam in the audio.
+
+    Raises
+    ------
+    BagError
+        Where the bag ends too early, after all rows before it.
+
+    """
+    buffer = WindowBuffer(config.window)
+    tracker = TalkerTracker(replace(TrackingConfig(), delay=config.window_length / 2))
+    begin_ns = None
+
+    def row(stamp_ns, **values):
+        return {'stamp_ns': stamp_ns, 'seconds': round((stamp_ns - begin_ns) / NS, 6), **values}
+
+    for chunk in bag.chunks():
+        begin_ns = chunk.start_ns if begin_ns is None else begin_ns
+        if chunk.problem is not None:
+            buffer.reset()  # the samples around a lost chunk do not belong together
+            yield row(chunk.start_ns, skipped=f'{chunk.problem.reason}: {chunk.problem}')
+            on_message()
+            continue
+        for item in buffer.push(chunk.samples, chunk.start_ns, chunk.sample_rate):
+            if isinstance(item, Discontinuity):
+                yield row(item.stamp_ns, skipped=f'{item.kind} of {item.seconds:+.3f} s in the '
+                          'audio')
+                continue
+            try:
+                estimate = _locate(item, bag, config, localizer)
+            except Skip as skip:
+                yield row(item.stamp_ns, skipped=str(skip))
+                continue
+            confident = estimate.confidence >= config.min_confidence
+            cells = outputs.grid(estimate)
+            talkers = _track(tracker, item.stamp_ns, estimate, cells, config) if confident else []
+            outputs.write(item.stamp_ns, estimate, cells, talkers, confident)
+            found = {'confidence': round(estimate.confidence, 4), 'talkers': ' '.join(
+                f'{t.number}:{t.position[0]:.3f}:{t.position[1]:.3f}' for t in talkers
+                if t.talking)}
+            if estimate.presence is not None:
+                found['presence'] = round(estimate.presence, 4)
+            if confident:
+                found |= {name: round(float(v + o), 4) for name, v, o in zip(
+                    'xy', estimate.position, config.room_origin, strict=False)}
+            else:
+                found['skipped'] = 'low confidence'
+            yield row(item.stamp_ns, **found)
+        on_message()
+
+
+def _locate(window, bag, config, localizer):
+    """Locate one window, as the node does."""
+    signals = window.signals
+    finite = np.isfinite(signals).all(axis=1)
+    if not finite.all():
+        raise Skip(f'NaN: in channels {np.flatnonzero(~finite).tolist()}')
+    level = level_db(signals)
+    if level.max() < config.silence_threshold_db:
+        raise Skip('silence')
+    positions, missing = microphones(bag, config, window.stamp_ns)
+    if len(positions) != len(signals):
+        raise Skip(f'channel count: the audio has {len(signals)} channels, but {len(positions)} '
+                   'microphones are given')
+    positions = positions - np.asarray(config.room_origin)
+    usable = np.isfinite(positions).all(axis=1) & np.isfinite(level)
+    if usable.sum() < config.min_microphones:
+        raise Skip(f'too few microphones: {usable.sum()} of {len(usable)} are usable: '
+                   + ('; '.join(missing.values()) or 'channels are constant'))
+    try:
+        return localizer.locate(signals[usable], window.sample_rate, positions[usable],
+                                config.room_dims)
+    except ValueError as error:
+        raise Skip(f'scene: {error}') from error
+
+
+def microphones(bag, config, stamp_ns):
+    """Return where the microphones were, (M, 3) metres in frame_id, and what is missing."""
+    if config.microphone_positions:
+        return np.reshape(config.microphone_positions, (-1, 3)), {}
+    return bag.positions(config.frame_id, config.microphone_frames, stamp_ns)
+
+
+def _track(tracker, stamp_ns, estimate, cells, config):
+    """Track the talkers of a map just as tracker_node does."""
+    values = np.where(cells < 0, np.nan, cells)
+    x, y = (o + (np.arange(n) + 0.5) * config.map_resolution
+            for o, n in zip(config.room_origin, cells.shape[::-1], strict=False))
+    peaks = find_peaks(values, x, y, tracker.config.peaks)
+    closer = np.asarray(estimate.position) + config.room_origin[:2]
+    if peaks and np.linalg.norm(closer - peaks[0].position) <= tracker.config.peaks.radius:
+        peaks[0] = replace(peaks[0], position=closer)
+    return tracker.update(stamp_ns, peaks)
+
+
+def main(arguments=None):
+    """Run the command line; return 1 with a sentence where the bag cannot be localized."""
+    options = make_parser(__doc__).parse_args(arguments)
+    out = options.out or options.bag.with_name(f'{options.bag.stem}_localized')
+    try:
+        config = read_options(options)
+        if out.exists():
+            raise ValueError(f'{out} exists already: choose another place with --out')
+        localizer = Localizer.load(config.method, options.device)
+        with AudioBag(options.bag, options.topic, options.info_topic) as bag:
+            print(f'{options.bag}: {bag.count} chunks of audio on {bag.topic}, {config.method}')
+            return _run(bag, config, localizer, out)
+    except (BagError, ValueError, WeightsError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(bag, config, localizer, out):
+    """Localize an open bag into a folder."""
+    out.mkdir(parents=True)
+    rows, ended = [], bag.damage
+    bar = tqdm(total=bag.count, unit='chunk', disable=None)
+    with OutputBag(out / 'outputs', config.frame_id, config.room_origin, config.room_dims,
+                   config.map_resolution) as outputs, bar:
+        try:
+            for row in localize(bag, config, localizer, outputs, bar.update):
+                rows.append(row)
+        except BagError as error:  # what was read before is kept
+            ended = f'only a part was read: {error}'
+    write_table(rows, out / 'localized.csv')
+    middle = rows[len(rows) // 2]['stamp_ns'] if rows else 0
+    draw(rows, microphones(bag, config, middle)[0], config.room_origin, config.room_dims,
+         out / 'localized.png')
+    skipped = Counter(row['skipped'].split(':')[0].split(' of ')[0]
+                      for row in rows if 'skipped' in row)
+    print(f'{len(rows) - sum(skipped.values())} windows localized'
+          + ''.join(f', {n} skipped ({reason})' for reason, n in skipped.most_common()))
+    print(f'wrote {out}/outputs (MCAP), localized.csv and localized.png')
+    if ended:
+        print(ended, file=sys.stderr)
+    return 1 if ended else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
