@@ -1,4 +1,9 @@
-"""Start the localizer, and RViz if asked for."""
+"""
+Start the localizer, and RViz if asked for.
+
+The localizer is a lifecycle node that brings itself to active (its parameter autostart), so that
+this works alike with and without a manager, and on every distribution.
+"""
 
 from pathlib import Path
 
@@ -24,10 +29,14 @@ ARGUMENTS = [
         description='show map, microphones and talker in RViz'),
     DeclareLaunchArgument(
         'method', default_value='',
-        description='srp_phat, neural_srp or another method; empty leaves it to params_file'),
+        description='backprojection, srp_phat or another method; empty leaves it to params_file'),
     DeclareLaunchArgument(
         'device', default_value='',
         description='torch device such as cpu or cuda:0; empty leaves it to params_file'),
+    DeclareLaunchArgument(
+        'autostart', default_value='', choices=['', 'true', 'false'],
+        description='become active at once, or wait for a lifecycle manager; empty leaves it to '
+        'params_file'),
     DeclareLaunchArgument(
         'log_level', default_value='info',
         choices=['debug', 'info', 'warn', 'error', 'fatal'], description='what the node logs'),
@@ -39,6 +48,8 @@ def _nodes(context):
     sim_time = {'use_sim_time': value['use_sim_time'] == 'true'}
     # An argument that is empty must not override what the parameter file says.
     chosen = {name: value[name] for name in ('method', 'device') if value[name]}
+    if value['autostart']:
+        chosen['autostart'] = value['autostart'] == 'true'
     nodes = [Node(
         package='nsrp_ros', executable='localizer', name='localizer',
         namespace=value['namespace'], output='screen', emulate_tty=True,

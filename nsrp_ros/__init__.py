@@ -3,13 +3,15 @@ nsrp_ros: where somebody is talking, in metres, on the map.
 
 A map of the house (an arrow points from the importer to what it imports):
 
-* `node` -> `parameters`, `microphones` -> `transforms`, `messages`, `status`, `worker`, `core`:
-  the ROS node, thin;
+* `node` -> `inputs` -> `sources` -> `samples` (audio of any kind), `microphones` -> `transforms`,
+  `room`, `parameters`, `status`, and `pipeline` -> `worker`, `core`: the localizer, a managed
+  node, thin;
 * `simulated_room` -> `performance`: a room that publishes audio, transforms and the true source;
   the robot that needs no hardware. `demo` runs it beside the node and draws what happened;
 * `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch and safetensors only.
   `localizer` -> `srp`, `neural_srp`, `backprojection` -> `features`, `correlation`, `estimate`,
-  `geometry`, `config`; `weights` reads checkpoints, `window` cuts the stream;
+  `geometry`, `config`; `weights` reads checkpoints; `window` cuts one stream and `streams`
+  several in step, both by `clock`; `ensemble` -> `alignment` hears whose clock is off;
 * `training` -> `core`: what makes and judges the models. Imports no ROS either. `speech`, `rooms`
   and `simulation` make scenes, `dataset` keeps them, `train` learns from them, `calibrate` and
   `evaluate` judge.

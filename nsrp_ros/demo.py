@@ -75,7 +75,7 @@ class DemoError(RuntimeError):
 
 def _options(args):
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0].strip())
-    parser.add_argument('--methods', nargs='+', default=['srp_phat', 'neural_srp'],
+    parser.add_argument('--methods', nargs='+', default=['srp_phat', 'backprojection'],
                         help='what to run side by side (default: %(default)s)')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
                         help='folder for pictures and summary.json (default: %(default)s)')

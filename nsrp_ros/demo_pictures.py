@@ -8,7 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 TITLES = {'srp_phat': 'SRP-PHAT', 'srp_phat_2d': 'SRP-PHAT, 25 x 25, 2-D',
-          'neural_srp': 'Neural-SRP'}
+          'neural_srp': 'Neural-SRP', 'backprojection': 'back-projection network'}
 
 
 class _Panel:

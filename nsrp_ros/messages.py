@@ -1,14 +1,14 @@
 """
 ROS messages to and from NumPy and Estimate: pure functions, no node, no clock.
 
-Audio is `audio_common_msgs/AudioDataStamped` with its `AudioInfo`; sample formats carry
-GStreamer's names, as those messages do.
+Audio has its own: samples.py for the samples, sources.py for the messages they come in.
 """
 
 import array
 import math
 
 from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.window import NS
 import numpy as np
@@ -18,36 +18,7 @@ PEAK = 98
 """What the likeliest cell of an occupancy grid is scaled to: RViz's map colours give 99 and 100
 meanings of their own (inscribed and lethal)."""
 UNKNOWN = -1
-
-# Sample format: how it lies in memory, the value of silence, and of full scale.
-_FORMATS = {
-    'S8': ('i1', 0, 2 ** 7),
-    'U8': ('u1', 2 ** 7, 2 ** 7),
-    'S16LE': ('<i2', 0, 2 ** 15),
-    'S16BE': ('>i2', 0, 2 ** 15),
-    'S32LE': ('<i4', 0, 2 ** 31),
-    'S32BE': ('>i4', 0, 2 ** 31),
-    'F32LE': ('<f4', 0, 1),
-    'F32BE': ('>f4', 0, 1),
-    'F64LE': ('<f8', 0, 1),
-    'F64BE': ('>f8', 0, 1),
-}
-
-
-class AudioError(ValueError):
-    """
-    Audio that cannot be understood.
-
-    Attributes
-    ----------
-    reason : str
-        A short name under which such chunks are counted; the sentence is the exception's text.
-
-    """
-
-    def __init__(self, reason, sentence):
-        super().__init__(sentence)
-        self.reason = reason
+"""Cells of which nothing is known."""
 
 
 def stamp_to_ns(stamp):
@@ -60,98 +31,9 @@ def set_stamp(stamp, time_ns):
     stamp.sec, stamp.nanosec = divmod(int(time_ns), NS)
 
 
-def check_audio_info(info, n_channels):
-    """
-    Refuse audio that is not plain samples of the microphones that are configured.
-
-    Parameters
-    ----------
-    info : audio_common_msgs.msg.AudioInfo
-        What the source says of its audio.
-    n_channels : int
-        How many microphones the node was told of; 0 if it was not told.
-
-    Raises
-    ------
-    AudioError
-        With the reason 'not wave', 'sample format', 'sample rate' or 'channel count'.
-
-    """
-    # An empty coding format is what drivers send that only ever send samples.
-    if info.coding_format.lower() not in ('wave', 'wav', 'raw', 'pcm', ''):
-        raise AudioError('not wave', f'the audio is coded as {info.coding_format!r}; only plain '
-                         "samples can be located: set the source's format to 'wave'")
-    if info.sample_format.upper() not in _FORMATS:
-        raise AudioError('sample format', f'unknown sample format {info.sample_format!r}; '
-                         f'known are {", ".join(_FORMATS)}')
-    if info.sample_rate < 1000:
-        raise AudioError('sample rate', f'a sample rate of {info.sample_rate} Hz holds no speech')
-    if info.channels < 2:
-        raise AudioError('channel count', f'the audio has {info.channels} channel(s); a position '
-                         'takes 2 or more microphones')
-    if n_channels and info.channels != n_channels:
-        raise AudioError('channel count', f'the audio has {info.channels} channels, but '
-                         f'{n_channels} microphones are configured')
-
-
-def samples_from_bytes(data, sample_format, n_channels):
-    """
-    Decode interleaved samples.
-
-    Parameters
-    ----------
-    data : bytes or array.array
-        As the message brings them.
-    sample_format : str
-        Such as 'S16LE'.
-    n_channels : int
-        How many channels are interleaved.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n, M), float32, integers scaled to [-1, 1).
-
-    Raises
-    ------
-    AudioError
-        With the reason 'truncated' where the bytes do not make whole frames.
-
-    """
-    kind, silence, full_scale = _FORMATS[sample_format.upper()]
-    dtype = np.dtype(kind)
-    frame = dtype.itemsize * n_channels
-    if len(data) % frame:
-        raise AudioError('truncated', f'a chunk of {len(data)} bytes does not hold whole frames '
-                         f'of {n_channels} {sample_format} samples ({frame} bytes)')
-    samples = np.frombuffer(data, dtype=dtype).reshape(-1, n_channels)
-    if dtype.kind == 'f':
-        return samples.astype(np.float32)
-    return ((samples.astype(np.float64) - silence) / full_scale).astype(np.float32)
-
-
-def bytes_from_samples(samples):
-    """
-    Encode samples as interleaved S16LE.
-
-    Parameters
-    ----------
-    samples : numpy.ndarray
-        Shape (n, M), full scale being 1; what lies beyond is clipped.
-
-    Returns
-    -------
-    array.array
-        Unsigned bytes, the type that message setters take without a loop.
-
-    """
-    pcm = np.clip(np.round(np.asarray(samples) * 2 ** 15), -2 ** 15, 2 ** 15 - 1)
-    return array.array('B', pcm.astype('<i2').tobytes())
-
-
 def pose_message(estimate, stamp_ns, frame_id, room_origin):
     """
-    Say where the talker is, on the room's floor: these methods do not estimate a height.
+    Say where the talker is.
 
     Parameters
     ----------
@@ -167,6 +49,7 @@ def pose_message(estimate, stamp_ns, frame_id, room_origin):
     Returns
     -------
     geometry_msgs.msg.PoseStamped
+        At the height of the talker's mouth, or on the floor where the method tells no height.
         Without a direction: the orientation is the identity.
 
     """
@@ -176,8 +59,38 @@ def pose_message(estimate, stamp_ns, frame_id, room_origin):
     position = message.pose.position
     position.x = float(estimate.position[0] + room_origin[0])
     position.y = float(estimate.position[1] + room_origin[1])
-    position.z = float(room_origin[2])
+    position.z = float(room_origin[2] + (estimate.height or 0.0))
     message.pose.orientation.w = 1.0
+    return message
+
+
+def covariance_message(estimate, stamp_ns, frame_id, room_origin, room_height):
+    """
+    Say where the talker is, and how far from there the talker may be.
+
+    Parameters
+    ----------
+    estimate, stamp_ns, frame_id, room_origin
+        As in `pose_message`; the estimate must have a covariance.
+    room_height : float
+        Metres.
+
+    Returns
+    -------
+    geometry_msgs.msg.PoseWithCovarianceStamped
+        The covariance of x and y is the posterior's. Of the height no more is said than the
+        room does: the spread of somebody who may be anywhere between floor and ceiling, and of
+        the direction, which is unknown, that of all angles alike.
+
+    """
+    pose = pose_message(estimate, stamp_ns, frame_id, room_origin)
+    message = PoseWithCovarianceStamped(header=pose.header)
+    message.pose.pose = pose.pose
+    covariance = np.diag([0.0] * 3 + [math.pi ** 2 / 3] * 3)
+    covariance[:2, :2] = estimate.covariance
+    # Anywhere in the room: about its middle where a height is told, else about the floor.
+    covariance[2, 2] = room_height ** 2 / (3 if estimate.height is None else 12)
+    message.pose.covariance = covariance.ravel()
     return message
 
 
@@ -275,3 +188,44 @@ def pose_array_positions(message):
                          dtype=np.float64).reshape(-1, 3)
     positions[~np.isfinite(positions).all(axis=1)] = np.nan
     return positions
+
+
+def map_box(message, height):
+    """
+    Read a room's box off a map.
+
+    Parameters
+    ----------
+    message : nav_msgs.msg.OccupancyGrid
+        As a map server latches it.
+    height : float
+        The room's, which no map tells, metres.
+
+    Returns
+    -------
+    origin, room_dims : tuple of float
+        Three numbers each, metres in the map's frame: the box around all cells that are known.
+
+    Raises
+    ------
+    ValueError
+        If the map is turned against its frame, or nothing in it is known.
+
+    """
+    info = message.info
+    turn = info.origin.orientation
+    # An orientation that nobody filled in is no turn.
+    if max(abs(turn.x), abs(turn.y), abs(turn.z)) > 1e-3:
+        raise ValueError('the map is turned against its frame; the room must lie along its axes')
+    cells = np.asarray(message.data, dtype=np.int8)
+    if info.resolution <= 0 or len(cells) != info.width * info.height:
+        raise ValueError(f'a map of {info.width} x {info.height} cells of {info.resolution:g} m '
+                         f'cannot have {len(cells)} of them')
+    rows, columns = np.nonzero(cells.reshape(info.height, info.width) != UNKNOWN)
+    if not len(rows):
+        raise ValueError('nothing in the map is known')
+    low = np.array([columns.min(), rows.min()]) * info.resolution
+    high = np.array([columns.max() + 1, rows.max() + 1]) * info.resolution
+    corner = info.origin.position
+    origin = (corner.x + low[0], corner.y + low[1], corner.z)
+    return tuple(map(float, origin)), tuple(map(float, (*(high - low), height)))

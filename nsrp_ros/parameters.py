@@ -12,6 +12,7 @@ from dataclasses import replace
 import math
 
 from nsrp_ros.core.config import WindowConfig
+from nsrp_ros.sources import SOURCES
 from rcl_interfaces.msg import FloatingPointRange
 from rcl_interfaces.msg import IntegerRange
 from rcl_interfaces.msg import ParameterDescriptor
@@ -22,6 +23,7 @@ from rclpy.parameter import Parameter
 _WINDOW = WindowConfig()
 # An empty list has no type of its own in ROS: a field without a default is declared by its type.
 _LIST_TYPES = {tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
+               tuple[int, ...]: Parameter.Type.INTEGER_ARRAY,
                tuple[str, ...]: Parameter.Type.STRING_ARRAY}
 
 
@@ -30,27 +32,73 @@ def _parameter(default, description, low=None, high=None, live=False):
         'description': description, 'range': (low, high), 'live': live})
 
 
+_CHOICES = {
+    'room_source': ('parameters', 'map'),
+    'audio_source': tuple(SOURCES),
+    'stamp_marks': ('auto', 'start', 'end', 'arrival'),
+    'device_clocks': ('shared', 'separate'),
+    'microphone_source': ('tf', 'pose_array', 'fixed'),
+}
+
+
 @dataclass(frozen=True)
 class NodeConfig:
     """What the localizer node can be told; the descriptions are its documentation."""
 
+    autostart: bool = _parameter(
+        True, 'configure and activate itself at the start; False leaves both to a lifecycle '
+        'manager')
     method: str = _parameter(
-        'neural_srp', "'srp_phat', 'srp_phat_2d', a network in models/ such as 'neural_srp', or "
-        'the path of a .safetensors file')
+        'backprojection', "'srp_phat', 'srp_phat_2d', a network in models/ such as "
+        "'backprojection', or the path of a .safetensors file")
     device: str = _parameter('cpu', "torch device that networks run on, such as 'cuda:0'")
     threads: int = _parameter(0, "CPU threads a network may use; 0 leaves torch's choice", 0, 256)
     frame_id: str = _parameter('map', 'frame of the room and of everything that is published')
+    room_source: str = _parameter(
+        'parameters', "where the room comes from: 'parameters' (room_dims, room_origin) or 'map' "
+        '(what is known of a nav_msgs/OccupancyGrid on the topic map, and room_height)')
     room_dims: tuple[float, ...] = _parameter(
-        (), 'length, width and height of the room along the axes of frame_id, metres; required')
+        (), 'length, width and height of the room along the axes of frame_id, metres; required '
+        'unless room_source is map')
     room_origin: tuple[float, ...] = _parameter(
         (0.0, 0.0, 0.0), "the room's lowest corner in frame_id, metres")
+    room_height: float = _parameter(
+        2.5, 'height of the room where room_source is map, metres', 0.5, 50.0)
     map_resolution: float = _parameter(
         0.1, "side of the likelihood map's square cells, metres", 0.01, 2.0, live=True)
+    audio_source: str = _parameter(
+        'ros_drivers_stamped', "the kind of audio messages: 'ros_drivers_stamped' "
+        "(audio_common_msgs/AudioDataStamped with AudioInfo), 'ros_drivers' (AudioData with "
+        "AudioInfo; it has no stamp, so the time of arrival is taken), 'mgonzs13' (AudioStamped "
+        "of the other audio_common_msgs) or 'audio_utils' (audio_utils_msgs/AudioFrame)")
+    audio_topics: tuple[str, ...] = _parameter(
+        ('audio',), 'a topic for each device, or for each channel, in the order of the '
+        'microphones; an AudioInfo is on <topic>_info')
+    audio_channels: tuple[int, ...] = _parameter(
+        (), 'how many channels each of several topics has; empty where all have as many')
+    stamp_marks: str = _parameter(
+        'auto', "what a chunk's stamp marks, its 'start' or its 'end'; 'auto' is what the "
+        "drivers of audio_source do, and 'arrival' takes no notice of stamps")
+    device_clocks: str = _parameter(
+        'shared', "'shared' where the stamps of several topics can be trusted to a tenth of a "
+        "millisecond, 'separate' where offset and drift are to be found by ear first")
+    device_timeout: float = _parameter(
+        0.3, 'seconds of audio that a device may be behind the others before it is left out',
+        0.05, 1.5, live=True)
+    max_clock_offset: float = _parameter(
+        0.1, "how far one device's clock may be off another's, seconds", 0.005, 0.2)
     microphone_source: str = _parameter(
-        'tf', "where microphone positions come from: 'tf' (microphone_frames) or 'pose_array' "
-        '(the topic microphones)')
+        'tf', "where microphone positions come from: 'tf' (microphone_frames or "
+        "microphone_frame_prefix), 'pose_array' (the topic microphones) or 'fixed' "
+        '(microphone_positions)')
     microphone_frames: tuple[str, ...] = _parameter(
         (), "TF frame of each audio channel's microphone, in the channels' order")
+    microphone_frame_prefix: str = _parameter(
+        '', 'instead of microphone_frames: channel k has the frame <prefix>k')
+    microphone_positions: tuple[float, ...] = _parameter(
+        (), "the microphones' x, y, z one after another, metres in microphone_positions_frame")
+    microphone_positions_frame: str = _parameter(
+        '', 'the frame of microphone_positions, such as base_link; empty is frame_id')
     transform_timeout: float = _parameter(
         0.2, 'how long a window waits for a transform that has not arrived yet, seconds',
         0.0, 5.0, live=True)
@@ -64,8 +112,11 @@ class NodeConfig:
         -60.0, 'a window is silent where its loudest channel is below this level, dB full scale',
         -200.0, 0.0, live=True)
     min_confidence: float = _parameter(
-        0.0, 'source_pose is not published where the confidence is below this; likelihood is',
+        0.5, 'no pose is published where the confidence is below this; likelihood is',
         0.0, 1.0, live=True)
+    latency_budget: float = _parameter(
+        0.5, 'seconds from the arrival of a window to its estimate beyond which diagnostics warn',
+        0.01, 60.0, live=True)
     window_length: float = _parameter(
         _WINDOW.length, 'length of a window, seconds', 0.1, 10.0)
     window_hop: float = _parameter(
@@ -78,24 +129,75 @@ class NodeConfig:
 
     def __post_init__(self):
         """Refuse what no single range can: vectors, choices and combinations."""
-        for name in ('room_dims', 'room_origin'):
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f'{name} must be one of {", ".join(map(repr, choices))}, got '
+                                 f'{getattr(self, name)!r}')
+        if not self.frame_id:
+            raise ValueError('frame_id must not be empty')
+        for name in ('room_dims', 'room_origin')[self.room_source == 'map':]:
             value = getattr(self, name)
             if len(value) != 3 or not all(math.isfinite(v) for v in value):
                 raise ValueError(f'{name} must be three numbers in metres, got {list(value)}')
-        if min(self.room_dims) <= 0:
+        if self.room_dims and min(self.room_dims) <= 0:
             raise ValueError(f'room_dims must be above 0, got {list(self.room_dims)}')
-        if not self.frame_id:
-            raise ValueError('frame_id must not be empty')
-        if self.microphone_source not in ('tf', 'pose_array'):
-            raise ValueError("microphone_source must be 'tf' or 'pose_array', got "
-                             f'{self.microphone_source!r}')
-        if self.microphone_source == 'tf':
+        self._check_microphones()
+        self._check_topics()
+        self.window  # refuses lengths that do not fit each other
+
+    def _check_microphones(self):
+        if self.microphone_source == 'tf' and not self.microphone_frame_prefix:
             if len(self.microphone_frames) < 2:
                 raise ValueError('microphone_frames must name one TF frame for each audio channel '
-                                 "(2 or more), or microphone_source be 'pose_array'")
+                                 '(2 or more), or microphone_frame_prefix begin their names, or '
+                                 "microphone_source be 'pose_array' or 'fixed'")
             if len(set(self.microphone_frames)) < len(self.microphone_frames):
                 raise ValueError('microphone_frames names a frame twice')
-        self.window  # refuses lengths that do not fit each other
+        if self.microphone_source == 'tf' and self.microphone_frame_prefix and (
+                self.microphone_frames):
+            raise ValueError('microphone_frames and microphone_frame_prefix exclude each other')
+        if self.microphone_source == 'fixed':
+            flat = self.microphone_positions
+            if len(flat) < 6 or len(flat) % 3 or not all(math.isfinite(v) for v in flat):
+                raise ValueError('microphone_positions must hold x, y, z in metres for each of 2 '
+                                 f'or more microphones, got {list(flat)}')
+
+    def _check_topics(self):
+        topics, channels = self.audio_topics, self.audio_channels
+        if not topics or not all(topics) or len(set(topics)) < len(topics):
+            raise ValueError(f'audio_topics must name different topics, got {list(topics)}')
+        if not SOURCES[self.audio_source].stamped and self.stamp_marks in ('start', 'end'):
+            raise ValueError(f'audio_source {self.audio_source!r} has no stamps: stamp_marks '
+                             f'cannot be {self.stamp_marks!r}')
+        if channels and (len(channels) != len(topics) or min(channels) < 1):
+            raise ValueError('audio_channels must be a number above 0 for each of audio_topics, '
+                             f'got {list(channels)}')
+        known = self.n_microphones
+        if channels and known and sum(channels) != known:
+            raise ValueError(f'audio_channels are {sum(channels)} together, but {known} '
+                             'microphones are configured')
+        if len(topics) > 1 and not channels and (not known or known % len(topics)):
+            raise ValueError('audio_channels must say how many channels each of audio_topics has')
+
+    @property
+    def n_microphones(self):
+        """Return how many microphones are configured; 0 where only the audio tells."""
+        if self.microphone_source == 'fixed':
+            return len(self.microphone_positions) // 3
+        return len(self.microphone_frames) if self.microphone_source == 'tf' else 0
+
+    @property
+    def stamps(self):
+        """Return what stamps mark: 'start', 'end', or 'arrival' where there are none."""
+        if self.stamp_marks == 'auto':
+            return SOURCES[self.audio_source].stamp_marks
+        return self.stamp_marks
+
+    @property
+    def topic_channels(self):
+        """Return how many channels each topic has; 0 where only the audio tells."""
+        share = self.n_microphones // len(self.audio_topics)
+        return self.audio_channels or (share,) * len(self.audio_topics)
 
     @property
     def window(self):

@@ -1,5 +1,6 @@
 """How a node of this package lives and ends as a process."""
 
+import gc
 import sys
 
 import rclpy
@@ -36,7 +37,13 @@ def run_node(name, make_node, refusals=(), spin=rclpy.spin, args=None):
     except (ParameterException, *refusals) as error:
         rclpy.logging.get_logger(name).fatal(str(error))
         sys.exit(1)
+    except Exception:  # noqa: B902
+        # Who is interrupted while something is being made finds the context gone.
+        if rclpy.ok():
+            raise
     finally:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        # Python's last look at all that torch and SciPy made would take more than a second.
+        gc.freeze()

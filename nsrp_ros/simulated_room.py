@@ -13,7 +13,6 @@ from audio_common_msgs.msg import AudioInfo
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import TransformStamped
 from nsrp_ros.core.window import NS
-from nsrp_ros.messages import bytes_from_samples
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.performance import CHUNK
 from nsrp_ros.performance import DEFAULT_SCENE
@@ -21,6 +20,7 @@ from nsrp_ros.performance import perform
 from nsrp_ros.performance import SAMPLE_RATE
 from nsrp_ros.performance import Scene
 from nsrp_ros.process import run_node
+from nsrp_ros.samples import bytes_from_samples
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import SpeechError
 from nsrp_ros.training.speech import TALKERS

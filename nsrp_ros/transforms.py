@@ -73,6 +73,10 @@ class Tf2Listener:
         self._buffer = tf2_ros.Buffer(cache_time=Duration(seconds=CACHE_SECONDS))
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
+    def close(self):
+        """Listen no more."""
+        self._listener.unregister()
+
     def lookup(self, target_frame, source_frame, stamp_ns):
         """Return the source frame's translation and quaternion in the target frame."""
         from rclpy.time import Time
@@ -99,10 +103,18 @@ class WheelListener:
         self._lock = threading.Lock()
         self._static = {}  # child: (parent, pq)
         self._moving = {}  # child: deque of (stamp_ns, parent, pq), ordered by stamp
-        node.create_subscription(TFMessage, '/tf', self._on_moving, 100)
-        node.create_subscription(
-            TFMessage, '/tf_static', self._on_static,
-            QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        self._node = node
+        self._subscriptions = [
+            node.create_subscription(TFMessage, '/tf', self._on_moving, 100),
+            node.create_subscription(
+                TFMessage, '/tf_static', self._on_static,
+                QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))]
+
+    def close(self):
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
 
     def _on_static(self, message):
         with self._lock:

@@ -2,6 +2,10 @@
 
 from collections import deque
 import threading
+import time
+
+POLL = 0.005
+"""Seconds between two looks at an item that is not ready."""
 
 
 class Worker:
@@ -14,13 +18,18 @@ class Worker:
         Called with each item; must not raise.
     size : int
         How many items may wait; beyond it the oldest is dropped.
+    ready : callable, optional
+        Called with the oldest item and the seconds that it has waited: whether it can be
+        processed now. An item that is not ready waits in the queue, those behind it as well.
+        Must not raise.
 
     """
 
-    def __init__(self, process, size):
+    def __init__(self, process, size, ready=lambda item, waited: True):
         self._process = process
         self._size = size
-        self._items = deque()
+        self._ready = ready
+        self._items = deque()  # (item, when it was put)
         self._condition = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
@@ -29,12 +38,12 @@ class Worker:
     def put(self, item):
         """Queue an item; return the one that was dropped for it, or None."""
         with self._condition:
-            self._items.append(item)
-            dropped = self._items.popleft() if len(self._items) > self._size else None
+            self._items.append((item, time.monotonic()))
+            dropped = self._items.popleft()[0] if len(self._items) > self._size else None
             self._condition.notify()
         return dropped
 
-    def stop(self, timeout=1.0):
+    def stop(self, timeout=0.7):
         """Let the item in hand finish, for at most `timeout` seconds, and drop the others."""
         with self._condition:
             self._stopped = True
@@ -48,5 +57,15 @@ class Worker:
                 self._condition.wait_for(lambda: self._items or self._stopped)
                 if self._stopped:
                     return
-                item = self._items.popleft()
+                oldest = self._items[0]
+            # Looked at without the lock, so that the audio's thread is not held up by it.
+            item, since = oldest
+            if not self._ready(item, time.monotonic() - since):
+                with self._condition:
+                    self._condition.wait_for(lambda: self._stopped, timeout=POLL)
+                continue
+            with self._condition:
+                if not self._items or self._items[0] is not oldest:
+                    continue  # dropped meanwhile
+                self._items.popleft()
             self._process(item)

@@ -12,11 +12,12 @@ from audio_common_msgs.msg import AudioDataStamped
 from audio_common_msgs.msg import AudioInfo
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.window import NS
-from nsrp_ros.messages import bytes_from_samples
 from nsrp_ros.messages import set_stamp
+from nsrp_ros.samples import bytes_from_samples
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -29,13 +30,14 @@ CHUNK = 512
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def start(module, domain, parameters, log):
+def start(module, domain, parameters, log, environment=None, remap=()):
     """Start a node of the package in its own process and DDS domain."""
     arguments = [a for name, value in parameters.items() for a in ('-p', f'{name}:={value}')]
+    arguments += [a for rule in remap for a in ('-r', rule)]
     return subprocess.Popen(
         [sys.executable, '-m', f'nsrp_ros.{module}', '--ros-args', *arguments],
-        env=os.environ | {'ROS_DOMAIN_ID': str(domain), 'OMP_NUM_THREADS': '1'},
-        stdout=log, stderr=subprocess.STDOUT)
+        env=os.environ | {'ROS_DOMAIN_ID': str(domain), 'OMP_NUM_THREADS': '1'}
+        | (environment or {}), stdout=log, stderr=subprocess.STDOUT)
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Heard:
     """What came out of the localizer."""
 
     poses: list = field(default_factory=list)
+    uncertain: list = field(default_factory=list)
     grids: list = field(default_factory=list)
     truths: list = field(default_factory=list)
     status: list = field(default_factory=list)
@@ -75,6 +78,7 @@ class Rig:
         node = self.node
         for kind, topic, into in (
                 (PoseStamped, 'source_pose', self.heard.poses),
+                (PoseWithCovarianceStamped, 'source_pose_with_covariance', self.heard.uncertain),
                 (OccupancyGrid, 'likelihood', self.heard.grids),
                 (PoseStamped, 'true_source', self.heard.truths)):
             node.create_subscription(kind, topic, into.append, 100)
@@ -87,11 +91,11 @@ class Rig:
     def _on_diagnostics(self, message):
         self.heard.status += message.status
 
-    def start(self, module, **parameters):
-        """Start a node; return its process."""
+    def start(self, module, environment=None, remap=(), **parameters):
+        """Start a node, with more variables and topics renamed; return its process."""
         log = self._folder / f'{module}{len(self._processes)}.log'
         with log.open('w') as file:
-            process = start(module, self.domain, parameters, file)
+            process = start(module, self.domain, parameters, file, environment, remap)
         process.log = log
         self._processes.append(process)
         return process
@@ -109,12 +113,12 @@ class Rig:
         """Let messages arrive for a while."""
         self.spin_until(lambda: False, seconds)
 
-    def wait_for_localizer(self):
+    def wait_for_localizer(self, topics=('audio',)):
         """Wait until the localizer listens to the audio and its outputs are connected."""
         def ready():
             for process in self._processes:
                 assert process.poll() is None, process.log.read_text()
-            return (self.audio.get_subscription_count() > 0 and self.heard.status
+            return (all(self.node.count_subscribers(t) > 0 for t in topics) and self.heard.status
                     and self.node.count_publishers('source_pose') > 0)
         assert self.spin_until(ready, 60), 'the localizer does not listen'
         self.spin(0.3)
@@ -151,12 +155,12 @@ class Rig:
             self.now_ns += chunk.shape[1] * NS // rate
             self.spin(pace)
 
-    def play_bytes(self, data):
-        """Publish one chunk's bytes at the audio's present time."""
+    def play_bytes(self, data, publisher=None, late_ns=0):
+        """Publish one chunk's bytes at the audio's present time, or with a stamp that is late."""
         message = AudioDataStamped()
-        set_stamp(message.header.stamp, self.now_ns)
+        set_stamp(message.header.stamp, self.now_ns + late_ns)
         message.audio.data = data
-        self.audio.publish(message)
+        (publisher or self.audio).publish(message)
 
     def pause(self, seconds):
         """Let the audio's time pass, or go back, without any audio."""

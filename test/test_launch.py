@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from node_rig import Rig
+from nsrp_ros.parameters import NodeConfig
 from nsrp_ros.performance import DEFAULT_SCENE
 import pytest
 import yaml
@@ -37,10 +38,18 @@ def test_the_example_configuration_fits_the_simulated_room():
         f'mic_{k}' for k in range(len(DEFAULT_SCENE.mic_positions))]
 
 
+@pytest.mark.parametrize('name', ['localize.yaml', 'two_devices.yaml'])
+def test_the_configurations_are_valid(name):
+    """What we ship is accepted by what we ship."""
+    text = (ROOT / 'config' / name).read_text()
+    values = yaml.safe_load(text)['/**']['localizer']['ros__parameters']
+    NodeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
 def test_what_is_installed(installed):
     """Launch files, configuration, RViz file and weights lie in the share folder."""
     for name in ('launch/localize.launch.py', 'launch/demo.launch.py', 'config/localize.yaml',
-                 'config/localize.rviz', 'models/neural_srp.safetensors', 'package.xml'):
+                 'config/localize.rviz', 'models/backprojection.safetensors', 'package.xml'):
         assert (installed / name).is_file(), name
 
 
@@ -51,7 +60,7 @@ def test_every_argument_is_described(installed, name):
                             capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     for argument in ('params_file', 'namespace', 'use_sim_time', 'rviz', 'method', 'device',
-                     'log_level'):
+                     'autostart', 'log_level'):
         assert f"'{argument}':" in result.stdout
     assert 'no description given' not in result.stdout
 

@@ -1,11 +1,9 @@
 """Messages round-trip exactly, and what cannot be understood is refused."""
 
-import array
-
-from audio_common_msgs.msg import AudioInfo
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseArray
+from nav_msgs.msg import OccupancyGrid
 from nsrp_ros import messages
 from nsrp_ros.core.estimate import Estimate
 import numpy as np
@@ -17,69 +15,13 @@ STAMP_NS = 1_790_000_000_123_456_789
 ORIGIN = (10.0, -4.0, 0.5)
 
 
-def estimate(room=(6.0, 5.0, 3.0), nx=25, ny=20, peak=(13, 6)):
+def estimate(room=(6.0, 5.0, 3.0), nx=25, ny=20, peak=(13, 6), **told):
     """Make an estimate whose map is a smooth hill on a cell (column, row)."""
     x = (np.arange(nx) + 0.5) * room[0] / nx
     y = (np.arange(ny) + 0.5) * room[1] / ny
     position = np.array([x[peak[0]], y[peak[1]]])
     hill = np.exp(-((x - position[0]) ** 2 + (y[:, None] - position[1]) ** 2) / 0.5)
-    return Estimate(position, hill.astype(np.float32), x, y, 0.9)
-
-
-def info(**changes):
-    """Make the AudioInfo of six microphones."""
-    fields = {'channels': 6, 'sample_rate': 16000, 'sample_format': 'S16LE',
-              'coding_format': 'wave'}
-    return AudioInfo(**(fields | changes))
-
-
-def test_samples_round_trip_exactly():
-    """Every 16-bit value of every channel comes back as it went."""
-    pcm = np.arange(-2 ** 15, 2 ** 15).reshape(-1, 4)
-    data = messages.bytes_from_samples(pcm / 2 ** 15)
-    assert isinstance(data, array.array)
-    again = messages.samples_from_bytes(data, 'S16LE', 4)
-    np.testing.assert_array_equal(again * 2 ** 15, pcm)
-    np.testing.assert_array_equal(messages.bytes_from_samples(again), data)
-
-
-def test_loud_samples_are_clipped_not_wrapped():
-    """What is too loud stays loud."""
-    data = messages.bytes_from_samples([[1.5, -1.5]])
-    np.testing.assert_allclose(messages.samples_from_bytes(data, 'S16LE', 2), [[1, -1]],
-                               atol=1e-4)
-
-
-@pytest.mark.parametrize('name, kind, scale, offset', [
-    ('S8', 'i1', 128, 0), ('U8', 'u1', 128, 128), ('S16BE', '>i2', 2 ** 15, 0),
-    ('S32LE', '<i4', 2 ** 31, 0), ('F32LE', '<f4', 1, 0), ('F64BE', '>f8', 1, 0)])
-def test_other_sample_formats(name, kind, scale, offset):
-    """Decoded by their GStreamer names, they all give the same values."""
-    values = np.array([[0.5, -0.25], [0.0, -1.0]])
-    data = (values * scale + offset).astype(kind).tobytes()
-    decoded = messages.samples_from_bytes(data, name, 2)
-    assert decoded.dtype == np.float32
-    np.testing.assert_allclose(decoded, values)
-
-
-def test_truncated_chunks_are_refused():
-    """A byte too few is a sentence, not a shifted channel."""
-    with pytest.raises(messages.AudioError, match='whole frames') as caught:
-        messages.samples_from_bytes(b'12345', 'S16LE', 2)
-    assert caught.value.reason == 'truncated'
-
-
-@pytest.mark.parametrize('changes, reason', [
-    ({'coding_format': 'mp3'}, 'not wave'), ({'sample_format': 'S17'}, 'sample format'),
-    ({'sample_rate': 0}, 'sample rate'), ({'channels': 1}, 'channel count'),
-    ({'channels': 5}, 'channel count')])
-def test_audio_that_cannot_be_located_is_refused(changes, reason):
-    """Each fault is counted under its own name."""
-    messages.check_audio_info(info(), 6)
-    messages.check_audio_info(info(coding_format='WAVE'), 0)
-    with pytest.raises(messages.AudioError) as caught:
-        messages.check_audio_info(info(**changes), 6)
-    assert caught.value.reason == reason
+    return Estimate(position, hill.astype(np.float32), x, y, 0.9, **told)
 
 
 def test_stamps_round_trip_exactly():
@@ -96,6 +38,56 @@ def test_pose_is_the_position_on_the_map():
     p, q = pose.pose.position, pose.pose.orientation
     np.testing.assert_allclose([p.x, p.y, p.z], [*(e.position + ORIGIN[:2]), 0.5])
     assert (q.x, q.y, q.z, q.w) == (0, 0, 0, 1)
+
+
+def test_a_height_is_told_where_there_is_one():
+    """The pose is at the talker's mouth then, above the room's floor."""
+    pose = messages.pose_message(estimate(height=1.5), STAMP_NS, 'map', ORIGIN)
+    assert pose.pose.position.z == 2.0
+
+
+def test_the_covariance_is_the_posteriors():
+    """As estimated in x and y; z and the angles as little known as they are."""
+    spread = np.array([[0.04, 0.01], [0.01, 0.09]])
+    for height, deviation in ((1.5, 3 / np.sqrt(12)), (None, 3 / np.sqrt(3))):
+        told = messages.covariance_message(estimate(covariance=spread, height=height), STAMP_NS,
+                                           'map', ORIGIN, 3.0)
+        told = deserialize_message(serialize_message(told), type(told))
+        covariance = told.pose.covariance.reshape(6, 6)
+        np.testing.assert_allclose(covariance[:2, :2], spread)
+        assert np.sqrt(covariance[2, 2]) == pytest.approx(deviation)
+        assert np.linalg.eigvalsh(covariance).min() > 0
+        assert messages.stamp_to_ns(told.header.stamp) == STAMP_NS
+        assert told.pose.pose.position.z == 0.5 + (height or 0)
+
+
+def occupancy(cells, resolution=0.5, origin=(-1.0, 2.0), turn=0.0):
+    """Make a map of rows of cells."""
+    message = OccupancyGrid()
+    message.info.height, message.info.width = cells.shape
+    message.info.resolution = resolution
+    message.info.origin.position.x, message.info.origin.position.y = origin
+    message.info.origin.orientation.z = turn
+    message.data = cells.astype(np.int8).ravel().tolist()
+    return message
+
+
+def test_a_map_tells_the_room():
+    """The box around what is known, in the map's frame; walls and floor are both known."""
+    cells = np.full((12, 20), -1)
+    cells[1:11, 3:15] = 0
+    cells[1, 3:15] = 100
+    origin, dims = messages.map_box(occupancy(cells), 2.7)
+    assert origin == (0.5, 2.5, 0.0) and dims == (6.0, 5.0, 2.7)
+
+
+@pytest.mark.parametrize('message, sentence', [
+    (occupancy(np.full((3, 3), -1)), 'nothing'), (occupancy(np.zeros((3, 3)), turn=0.3), 'turned'),
+    (occupancy(np.zeros((3, 3)), resolution=0.0), 'cells of 0 m')])
+def test_a_map_that_tells_no_room_is_refused(message, sentence):
+    """With a sentence."""
+    with pytest.raises(ValueError, match=sentence):
+        messages.map_box(message, 2.7)
 
 
 @pytest.mark.parametrize('room', [(6.0, 5.0, 3.0), (9.83, 3.17, 2.5), (0.4, 0.3, 2.0)])

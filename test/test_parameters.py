@@ -50,6 +50,30 @@ def test_every_parameter_is_described(make_node):
             assert descriptor.integer_range or descriptor.floating_point_range
 
 
+def test_topics_share_the_microphones():
+    """Equally, if nobody says otherwise; a single topic says it itself where nobody else does."""
+    assert NodeConfig(**ROOM).topic_channels == (3,)
+    assert NodeConfig(**ROOM, audio_topics=('a', 'b', 'c')).topic_channels == (1, 1, 1)
+    assert NodeConfig(**ROOM, audio_topics=('a', 'b'), audio_channels=(1, 2)).topic_channels == (
+        1, 2)
+    poses = NodeConfig(room_dims=(6.0, 5.0, 3.0), microphone_source='pose_array')
+    assert poses.topic_channels == (0,)
+
+
+def test_a_map_needs_no_room():
+    """What the map tells is not asked for."""
+    config = NodeConfig(microphone_frames=('a', 'b'), room_source='map')
+    assert config.room_dims == () and config.room_height > 0
+
+
+def test_what_stamps_mark_depends_on_the_source():
+    """Unless somebody says otherwise."""
+    marks = {kind: NodeConfig(**ROOM, audio_source=kind).stamps
+             for kind in ('ros_drivers_stamped', 'ros_drivers', 'mgonzs13', 'audio_utils')}
+    assert list(marks.values()) == ['start', 'arrival', 'start', 'end']
+    assert NodeConfig(**ROOM, stamp_marks='end').stamps == 'end'
+
+
 @pytest.mark.parametrize('values, sentence', [
     ({'microphone_frames': ('a', 'b')}, 'room_dims must be three numbers'),
     (ROOM | {'room_dims': (6.0, 5.0)}, 'room_dims must be three numbers'),
@@ -58,7 +82,19 @@ def test_every_parameter_is_described(make_node):
     (ROOM | {'frame_id': ''}, 'frame_id'),
     (ROOM | {'microphone_frames': ('a',)}, 'one TF frame for each'),
     (ROOM | {'microphone_frames': ('a', 'b', 'a')}, 'a frame twice'),
-    (ROOM | {'microphone_source': 'telepathy'}, "'tf' or 'pose_array'"),
+    (ROOM | {'microphone_frames': ('a', 'b', 'c', 'd'), 'microphone_frame_prefix': 'mic_'},
+     'exclude each other'),
+    (ROOM | {'microphone_source': 'telepathy'}, "one of 'tf', 'pose_array', 'fixed'"),
+    (ROOM | {'microphone_source': 'fixed'}, 'x, y, z in metres for each'),
+    (ROOM | {'microphone_source': 'fixed', 'microphone_positions': (1.0,) * 7}, 'x, y, z'),
+    (ROOM | {'room_source': 'guess'}, 'room_source must be one of'),
+    (ROOM | {'audio_source': 'gramophone'}, 'audio_source must be one of'),
+    (ROOM | {'audio_source': 'ros_drivers', 'stamp_marks': 'end'}, 'has no stamps'),
+    (ROOM | {'audio_topics': ('a', 'a')}, 'different topics'),
+    (ROOM | {'audio_topics': ('a', 'b')}, 'audio_channels must say'),
+    (ROOM | {'audio_topics': ('a', 'b'), 'audio_channels': (1, 1)}, '2 together, but 3'),
+    (ROOM | {'audio_topics': ('a', 'b'), 'audio_channels': (3,)}, 'for each of audio_topics'),
+    (ROOM | {'device_clocks': 'wound'}, 'device_clocks must be one of'),
     (ROOM | {'window_hop': 0.6}, 'hop must be'),
     (ROOM | {'map_resolution': 0.0}, 'map_resolution'),
     (ROOM | {'queue_size': 0}, 'queue_size'),

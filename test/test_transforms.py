@@ -122,3 +122,20 @@ def test_rotation_matches_the_quaternion():
     np.testing.assert_allclose(
         transforms.rotate((0, 0, HALF, HALF), [[1, 0, 0], [0, 2, 3]]),
         [[0, 1, 0], [-2, 0, 3]], atol=1e-12)
+
+
+@pytest.mark.parametrize('kind', LISTENERS)
+def test_who_is_closed_listens_no_more(kind):
+    """A node that is deactivated leaves nothing of its listener behind."""
+    rig = Rig(kind, 36)
+    deadline = time.monotonic() + 5
+    while not rig.talking.count_subscribers('/tf') and time.monotonic() < deadline:
+        rig.executor.spin_once(timeout_sec=0.05)
+    rig.listener.close()
+    while rig.talking.count_subscribers('/tf') and time.monotonic() < deadline:
+        rig.executor.spin_once(timeout_sec=0.05)
+    left = rig.talking.count_subscribers('/tf'), rig.talking.count_subscribers('/tf_static')
+    for node in (rig.listening, rig.talking):
+        node.destroy_node()
+    rig.context.try_shutdown()
+    assert left == (0, 0)

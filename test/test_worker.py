@@ -55,3 +55,35 @@ def test_stopping_waits_for_the_item_in_hand_only():
     assert started.wait(5)
     worker.stop()
     assert done == [0]
+
+
+def test_what_is_not_ready_waits_in_the_queue():
+    """Items keep their order while the oldest waits, and the bound holds then, too."""
+    ready, done = threading.Event(), []
+    worker = Worker(done.append, size=3, ready=lambda item, waited: ready.is_set())
+    assert [worker.put(k) for k in range(5)] == [None, None, None, 0, 1]
+    time.sleep(0.05)
+    assert done == []
+    ready.set()
+    deadline = time.monotonic() + 5
+    while len(done) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert done == [2, 3, 4]
+    worker.stop()
+
+
+def test_nobody_waits_for_ever():
+    """The item is told how long it has waited, and stopping does not wait for it at all."""
+    done = []
+    worker = Worker(done.append, size=3, ready=lambda item, waited: waited > 0.1)
+    worker.put('patient')
+    begin = time.monotonic()
+    while not done and time.monotonic() < begin + 5:
+        time.sleep(0.005)
+    assert done == ['patient'] and time.monotonic() - begin >= 0.1
+    never = Worker(done.append, size=3, ready=lambda item, waited: False)
+    never.put('lost')
+    begin = time.monotonic()
+    never.stop()
+    assert time.monotonic() - begin < 0.5 and done == ['patient']
+    worker.stop()

@@ -26,7 +26,9 @@ PIP = [PYTHON, '-m', 'pip', 'install', '--disable-pip-version-check', '--progres
 STAMPS = VENV / '.stamps'
 SITE = 'lib/python3.*/site-packages'
 MINORS = range(13, 9, -1)  # Python 3.13 to 3.10: the ROS wheels are built for these
-INTERFACES = ('tf2_msgs', 'audio_common_msgs')
+INTERFACES = {'tf2_msgs': VENV, 'audio_common_msgs': VENV, 'audio_utils_msgs': VENV,
+              # The other package of that name has a prefix of its own, which tests step into.
+              'mgonzs13/audio_common_msgs': VENV / 'mgonzs13'}
 TORCH = ROOT / 'requirements' / 'torch.txt'
 LISTS = [ROOT / 'requirements' / f'{name}.txt' for name in ('ros', 'runtime', 'train', 'test')]
 
@@ -173,13 +175,14 @@ def install_packages():
 
 
 def build_interface(name):
-    """Compile one message package into .venv, with plain CMake."""
+    """Compile one message package into its prefix, with plain CMake."""
     build, ros = VENV / 'build' / name, {'AMENT_PREFIX_PATH': str(VENV)}
+    title = name.replace('/', '_')
     shutil.rmtree(str(build), ignore_errors=True)
-    run(name, ['cmake', '-S', ROOT / 'interfaces' / name, '-B', build, '-DBUILD_TESTING=OFF',
-               f'-DCMAKE_PREFIX_PATH={VENV}', f'-DCMAKE_INSTALL_PREFIX={VENV}',
-               f'-DPython3_EXECUTABLE={PYTHON}'], **ros)
-    run(name, ['cmake', '--build', build, '--target', 'install', '-j', os.cpu_count()], **ros)
+    run(title, ['cmake', '-S', ROOT / 'interfaces' / name, '-B', build, '-DBUILD_TESTING=OFF',
+                f'-DCMAKE_PREFIX_PATH={VENV}', f'-DCMAKE_INSTALL_PREFIX={INTERFACES[name]}',
+                f'-DPython3_EXECUTABLE={PYTHON}'], **ros)
+    run(title, ['cmake', '--build', build, '--target', 'install', '-j', os.cpu_count()], **ros)
     shutil.rmtree(str(build))
 
 
@@ -198,21 +201,24 @@ def set_up(wanted):
     """Run each step whose stamp or product is missing or out of date."""
     script, torch = Path(__file__).resolve(), os.environ.get('NSRP_TORCH') or TORCH
     sources = [ROOT / 'interfaces' / name for name in INTERFACES]
-    modules = ', '.join(['rclpy', 'torch', 'nsrp_ros', *[f'{name}.msg' for name in INTERFACES]])
-    steps = [  # name, hash of what it reads, what it leaves in site-packages, what it does
-        ('environment', digest(), 'pip', lambda: make_environment(python)),
-        ('torch', digest(script, torch), '', install_torch),
-        ('packages', digest(script, *LISTS), 'rclpy', install_packages),
-        *[(path.name, digest(script, LISTS[0], path), path.name,
-           lambda name=path.name: build_interface(name)) for path in sources],
+    modules = ', '.join(['rclpy', 'torch', 'nsrp_ros', *[f'{name}.msg' for name, prefix in
+                                                         INTERFACES.items() if prefix == VENV]])
+    steps = [  # name, hash of what it reads, what it leaves in .venv, what it does
+        ('environment', digest(), f'{SITE}/pip', lambda: make_environment(python)),
+        ('torch', digest(script, torch), SITE, install_torch),
+        ('packages', digest(script, *LISTS), f'{SITE}/rclpy', install_packages),
+        *[(name.replace('/', '_'), digest(script, LISTS[0], path),
+           Path(os.path.relpath(str(prefix), str(VENV)), SITE, path.name),
+           lambda name=name: build_interface(name))
+          for (name, prefix), path in zip(INTERFACES.items(), sources)],
         # Not `pip install -e`: that would copy the models, and the copies would go stale.
-        ('project', digest(script), 'nsrp_ros.pth', lambda: next(
+        ('project', digest(script), f'{SITE}/nsrp_ros.pth', lambda: next(
             VENV.glob(SITE)).joinpath('nsrp_ros.pth').write_text(f'{ROOT}\n')),
-        ('verification', digest(script, torch, *LISTS, *sources), '', lambda: run(
+        ('verification', digest(script, torch, *LISTS, *sources), SITE, lambda: run(
             'verification', [PYTHON, '-c', f'import {modules}; rclpy.init()']))]
     begin = time.monotonic()
     pending = [name for name, content, product, _ in steps
-               if not (PYTHON.exists() and any(VENV.glob(f'{SITE}/{product}'))
+               if not (PYTHON.exists() and any(VENV.glob(str(product)))
                        and (STAMPS / name).exists() and (STAMPS / name).read_text() == content)]
     python = choose_python(wanted) if pending or wanted else None
     pending += ['verification'] if pending else []

@@ -40,7 +40,7 @@ class Localizer:
         self.config = method.config
 
     @classmethod
-    def load(cls, method='neural_srp', device='cpu'):
+    def load(cls, method='backprojection', device='cpu'):
         """
         Load a method by name.
 

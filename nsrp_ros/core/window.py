@@ -1,24 +1,26 @@
 """
 From a stream of stamped chunks to windows that hold no seam.
 
-Audio arrives in chunks whose stamps mark their first sample. Inside a contiguous run of chunks
-time is counted in samples, which is exact; the stamps only steer that count slowly, so that a
-sound card's drift does not add up. Where stamp and count disagree by more than the tolerance
-the run ends: a gap, an overlap or a clock jump is reported, and no window ever spans it.
+Audio arrives in chunks whose stamps mark their first sample. Where a stamp and the count of
+samples (see clock.py) disagree by more than the tolerance the run of chunks ends: a gap, an
+overlap or a clock jump is reported, and no window ever spans it. Several devices, each with a
+clock of its own, are cut in step by streams.py.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field
 
+from nsrp_ros.core.clock import Discontinuity
+from nsrp_ros.core.clock import NS
+from nsrp_ros.core.clock import SampleClock
 from nsrp_ros.core.config import WindowConfig
 import numpy as np
 
-NS = 1_000_000_000
-"""Nanoseconds in a second: stamps are integers, since a float cannot hold them exactly."""
-STEERING = 0.05
-"""Share of a chunk's stamp error that is believed: averages jitter over some twenty chunks."""
-CLOCK_JUMP = 1.0
-"""Seconds from which on a discontinuity is called a jump of the clock."""
+__all__ = ['Discontinuity', 'level_db', 'NS', 'Window', 'WindowBuffer']
+
+ARRIVAL_TOLERANCE = 0.25
+"""Seconds by which chunks may come early or late where their time is that of their arrival."""
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,19 @@ class Window:
         Time of the last sample, nanoseconds.
     sample_rate : int
         Hertz.
+    absent : dict
+        Of several devices, those that have no sound here: number to the reason, a sentence.
+        Their channels are zero.
+    offsets : tuple of float
+        Of several devices, by how many seconds each one's stamps were taken to be late.
 
     """
 
     signals: np.ndarray
     stamp_ns: int
     sample_rate: int
-
-
-@dataclass(frozen=True)
-class Discontinuity:
-    """
-    A seam in the stream: what was buffered before it has been dropped.
-
-    Attributes
-    ----------
-    kind : str
-        'gap', 'overlap', 'clock jump' or 'format change'.
-    seconds : float
-        How much later (positive) or earlier the chunk's stamp is than the sample count said.
-    stamp_ns : int
-        The stamp of the chunk that follows the seam, nanoseconds.
-
-    """
-
-    kind: str
-    seconds: float
-    stamp_ns: int
+    absent: dict = field(default_factory=dict)
+    offsets: tuple = ()
 
 
 class WindowBuffer:
@@ -71,21 +59,23 @@ class WindowBuffer:
     ----------
     config : WindowConfig
         Length, hop and tolerance.
+    stamped : bool
+        False where the chunks' times are those of their arrival: only a pause is then a seam,
+        since a lost chunk cannot be told from a late one.
 
     """
 
-    def __init__(self, config=WindowConfig()):
+    def __init__(self, config=WindowConfig(), stamped=True):
         self.config = config
-        self._format = None  # (channels, sample_rate) of the current run
+        self._clock = SampleClock(config.stamp_tolerance if stamped else ARRIVAL_TOLERANCE,
+                                  half_a_chunk=stamped)
         self._ring = np.empty((0, 0), dtype=np.float32)
         self._n_received = 0  # samples since the run began
         self._next_window_end = 0  # the sample count at which the next window is complete
-        self._anchor_ns = 0.0  # steered time of the run's sample 0, relative to _origin_ns
-        self._origin_ns = 0
 
     def reset(self):
         """Forget the current run, as after a chunk that could not be decoded."""
-        self._format = None
+        self._clock.reset()
 
     def push(self, samples, stamp_ns, sample_rate) -> Iterator[Window | Discontinuity]:
         """
@@ -109,20 +99,12 @@ class WindowBuffer:
         n_samples, n_channels = samples.shape
         if n_samples == 0:
             return
-        if self._format is None:
-            self._start(n_channels, stamp_ns, sample_rate)
-        elif self._format != (n_channels, sample_rate):
-            self._start(n_channels, stamp_ns, sample_rate)
-            yield Discontinuity('format change', 0.0, stamp_ns)
-        else:
-            error_ns = (stamp_ns - self._origin_ns) - (
-                self._anchor_ns + self._n_received * NS / sample_rate)
-            tolerance = min(self.config.stamp_tolerance, 0.5 * n_samples / sample_rate)
-            if abs(error_ns) > tolerance * NS:
-                self._start(n_channels, stamp_ns, sample_rate)
-                yield Discontinuity(_kind(error_ns / NS), error_ns / NS, stamp_ns)
-            else:
-                self._anchor_ns += STEERING * error_ns
+        fresh = not self._clock.running
+        seam = self._clock.advance(n_samples, n_channels, stamp_ns, sample_rate)
+        if fresh or seam:
+            self._start(n_channels, sample_rate)
+        if seam:
+            yield seam
         # A chunk may be longer than the ring: it is taken in pieces that end where windows end.
         while len(samples):
             piece = samples[:self._next_window_end - self._n_received]
@@ -132,15 +114,12 @@ class WindowBuffer:
                 yield self._window()
                 self._next_window_end += max(1, round(self.config.hop * sample_rate))
 
-    def _start(self, n_channels, stamp_ns, sample_rate):
+    def _start(self, n_channels, sample_rate):
         length = max(1, round(self.config.length * sample_rate))
         if self._ring.shape != (length, n_channels):
             self._ring = np.empty((length, n_channels), dtype=np.float32)
-        self._format = (n_channels, sample_rate)
         self._n_received = 0
         self._next_window_end = length
-        self._origin_ns = stamp_ns  # kept apart: a float cannot hold nanoseconds since 1970
-        self._anchor_ns = 0.0
 
     def _append(self, samples):
         length = len(self._ring)
@@ -151,18 +130,10 @@ class WindowBuffer:
         self._n_received += len(samples)
 
     def _window(self):
-        assert self._format is not None
-        _, sample_rate = self._format
         oldest = self._n_received % len(self._ring)
         signals = np.concatenate([self._ring[oldest:], self._ring[:oldest]]).T
-        last_ns = self._anchor_ns + (self._n_received - 1) * NS / sample_rate
-        return Window(np.ascontiguousarray(signals), self._origin_ns + round(last_ns), sample_rate)
-
-
-def _kind(seconds):
-    if abs(seconds) > CLOCK_JUMP:
-        return 'clock jump'
-    return 'gap' if seconds > 0 else 'overlap'
+        return Window(np.ascontiguousarray(signals), self._clock.time_ns(self._n_received - 1),
+                      self._clock.sample_rate)
 
 
 def level_db(signals):

@@ -1,0 +1,118 @@
+"""The localizer is a managed node: nothing before it is active, nothing left afterwards."""
+
+import signal
+import time
+
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import GetState
+from node_rig import Rig
+import pytest
+from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.srv import ListParameters
+
+FRAMES = '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'
+ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frames': FRAMES, 'method': 'srp_phat'}
+
+
+@pytest.fixture
+def rig(tmp_path, request):
+    """Make a rig of the domain that the test asks for."""
+    rig = Rig(request.param, tmp_path)
+    yield rig
+    assert set(rig.close()) <= {0}, [p.log.read_text() for p in rig._processes]
+
+
+def ask(rig, kind, service, **fields):
+    """Call one of the localizer's services."""
+    client = rig.node.create_client(kind, f'/localizer/{service}')
+    assert client.wait_for_service(timeout_sec=30), service
+    future = client.call_async(kind.Request(**fields))
+    assert rig.spin_until(future.done, 30), service
+    rig.node.destroy_client(client)
+    return future.result()
+
+
+def change(rig, transition):
+    """Ask for a transition; return whether it succeeded."""
+    return ask(rig, ChangeState, 'change_state', transition=Transition(id=transition)).success
+
+
+def state(rig):
+    """Return which state the node is in."""
+    return ask(rig, GetState, 'get_state').current_state.id
+
+
+def listeners(rig):
+    """Return how many subscribe to what an active localizer needs."""
+    return [rig.node.count_subscribers(t) for t in ('audio', 'audio_info', '/tf', '/tf_static')]
+
+
+def locates(rig, anechoic):
+    """Play and return how many poses came of it."""
+    n = len(rig.heard.poses)
+    rig.pause(10)
+    rig.say_info()
+    rig.say_frames(anechoic.mic_positions)
+    rig.play(anechoic.signals(1.0), pace=0.005)
+    rig.spin(1.0)
+    return len(rig.heard.poses) - n
+
+
+@pytest.mark.parametrize('rig', [61], indirect=True)
+def test_a_life(rig, anechoic):
+    """Through all states and back, twice: it hears when it is active, and only then."""
+    process = rig.start('node', autostart=False, **ROOM)
+    assert state(rig) == State.PRIMARY_STATE_UNCONFIGURED
+    described = ask(rig, DescribeParameters, 'describe_parameters', names=['room_dims'])
+    assert 'metres' in described.descriptors[0].description
+    assert rig.spin_until(lambda: rig.heard.status, 10)
+    assert rig.heard.status[-1].message == 'not active'
+    assert rig.node.count_publishers('source_pose') == 0
+    for _ in range(2):
+        assert change(rig, Transition.TRANSITION_CONFIGURE)
+        assert rig.spin_until(lambda: rig.node.count_publishers('source_pose') == 1, 5)
+        assert listeners(rig) == [0, 0, 0, 0] and locates(rig, anechoic) == 0
+        assert change(rig, Transition.TRANSITION_ACTIVATE)
+        assert state(rig) == State.PRIMARY_STATE_ACTIVE
+        assert rig.spin_until(lambda: listeners(rig) == [1, 2, 1, 1], 5)
+        assert locates(rig, anechoic) >= 2
+        assert change(rig, Transition.TRANSITION_DEACTIVATE)
+        assert rig.spin_until(lambda: listeners(rig) == [0, 0, 0, 0], 5)
+        assert locates(rig, anechoic) == 0
+        assert change(rig, Transition.TRANSITION_CLEANUP)
+        assert rig.spin_until(lambda: rig.node.count_publishers('source_pose') == 0, 5)
+        assert state(rig) == State.PRIMARY_STATE_UNCONFIGURED
+    assert change(rig, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert state(rig) == State.PRIMARY_STATE_FINALIZED
+    assert process.poll() is None and 'Traceback' not in process.log.read_text()
+
+
+@pytest.mark.parametrize('rig', [62], indirect=True)
+def test_a_model_that_is_not_there(rig):
+    """Activation fails with a sentence; the node stays inactive, and can be tried again."""
+    process = rig.start('node', autostart=False, **ROOM | {'method': 'telepathy'})
+    assert change(rig, Transition.TRANSITION_CONFIGURE)
+    for _ in range(2):
+        assert not change(rig, Transition.TRANSITION_ACTIVATE)
+        assert state(rig) == State.PRIMARY_STATE_INACTIVE
+    assert "no weights for method 'telepathy'" in process.log.read_text()
+    assert listeners(rig) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize('rig', [63], indirect=True)
+def test_by_itself(rig, anechoic):
+    """Without anybody's asking it is active, and Ctrl-C in the middle of audio ends it at once."""
+    process = rig.start('node', **ROOM)
+    rig.wait_for_localizer()
+    assert state(rig) == State.PRIMARY_STATE_ACTIVE
+    names = ask(rig, ListParameters, 'list_parameters').result.names
+    assert {'autostart', 'audio_source', 'device_timeout'} <= set(names)
+    assert locates(rig, anechoic) >= 2
+    rig.play(anechoic.signals(0.7), pace=0.001)
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 0
+    assert time.monotonic() - begin < 1.0
+    assert 'Traceback' not in process.log.read_text()

@@ -1,0 +1,69 @@
+"""Samples round-trip exactly, and what cannot be understood is refused."""
+
+import array
+
+from nsrp_ros import samples
+import numpy as np
+import pytest
+
+
+def test_samples_round_trip_exactly():
+    """Every 16-bit value of every channel comes back as it went."""
+    pcm = np.arange(-2 ** 15, 2 ** 15).reshape(-1, 4)
+    data = samples.bytes_from_samples(pcm / 2 ** 15)
+    assert isinstance(data, array.array)
+    again = samples.samples_from_bytes(data, 'S16LE', 4)
+    np.testing.assert_array_equal(again * 2 ** 15, pcm)
+    np.testing.assert_array_equal(samples.bytes_from_samples(again), data)
+
+
+def test_loud_samples_are_clipped_not_wrapped():
+    """What is too loud stays loud."""
+    data = samples.bytes_from_samples([[1.5, -1.5]])
+    np.testing.assert_allclose(samples.samples_from_bytes(data, 'S16LE', 2), [[1, -1]],
+                               atol=1e-4)
+
+
+@pytest.mark.parametrize('name, kind, scale, offset', [
+    ('S8', 'i1', 128, 0), ('U8', 'u1', 128, 128), ('S16BE', '>i2', 2 ** 15, 0),
+    ('U16LE', '<u2', 2 ** 15, 2 ** 15), ('S24_32LE', '<i4', 2 ** 23, 0),
+    ('S32LE', '<i4', 2 ** 31, 0), ('U32LE', '<u4', 2 ** 31, 2 ** 31),
+    ('F32LE', '<f4', 1, 0), ('F64BE', '>f8', 1, 0)])
+def test_other_sample_formats(name, kind, scale, offset):
+    """Decoded by their GStreamer names, they all give the same values."""
+    values = np.array([[0.5, -0.25], [0.0, -1.0]])
+    data = (values * scale + offset).astype(kind).tobytes()
+    decoded = samples.samples_from_bytes(data, name, 2)
+    assert decoded.dtype == np.float32
+    np.testing.assert_allclose(decoded, values)
+
+
+def test_three_bytes_a_sample():
+    """24 bits keep their sign and their lowest bit."""
+    values = np.array([[1, -1], [2 ** 23 - 1, -2 ** 23]])
+    data = b''.join(int(v).to_bytes(3, 'little', signed=True) for v in values.ravel())
+    np.testing.assert_array_equal(
+        samples.samples_from_bytes(data, 'S24LE', 2) * 2.0 ** 23, values.astype(np.float32))
+
+
+def test_truncated_chunks_are_refused():
+    """A byte too few is a sentence, not a shifted channel."""
+    for name in ('S16LE', 'S24LE'):
+        with pytest.raises(samples.AudioError, match='whole frames') as caught:
+            samples.samples_from_bytes(b'12345', name, 2)
+        assert caught.value.reason == 'truncated'
+
+
+@pytest.mark.parametrize('changes, reason', [
+    ({'coding_format': 'mp3'}, 'not wave'), ({'sample_format': 'S17'}, 'sample format'),
+    ({'sample_rate': 0}, 'sample rate'), ({'channels': 0}, 'channel count'),
+    ({'channels': 5}, 'channel count')])
+def test_audio_that_cannot_be_located_is_refused(changes, reason):
+    """Each fault is counted under its own name."""
+    good = {'channels': 6, 'sample_rate': 16000, 'sample_format': 'S16LE',
+            'coding_format': 'wave', 'n_channels': 6}
+    samples.check_format(**good)
+    samples.check_format(**good | {'coding_format': 'WAVE', 'n_channels': 0})
+    with pytest.raises(samples.AudioError) as caught:
+        samples.check_format(**good | changes)
+    assert caught.value.reason == reason
