@@ -11,7 +11,7 @@ unexport RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
 demo test lint: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint table clean distclean
+.PHONY: help setup demo test lint table bench clean distclean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -33,6 +33,9 @@ lint: setup  ## run the linters only
 
 table: setup  ## score the models and print the table of results
 	@$(RUN) -m nsrp_ros.training.evaluate
+
+bench: setup  ## time the methods, take shortcuts away, count operations; runs/bench
+	@$(RUN) -m nsrp_ros.training.bench
 
 clean:  ## remove what builds, tests and the demo leave behind
 	rm -rf build install log demo_output .pytest_cache .mypy_cache *.egg-info

@@ -22,18 +22,28 @@ Microphones may be any number in any order; nothing is learnt of rooms or arrays
 from dataclasses import dataclass
 import math
 
+from nsrp_ros.core.cells import area_points
+from nsrp_ros.core.cells import axis_centres
+from nsrp_ros.core.cells import axis_squares
+from nsrp_ros.core.cells import distances_of
+from nsrp_ros.core.cells import image_distances
+from nsrp_ros.core.cells import whole_room
 from nsrp_ros.core.correlation import LearnedWeightings
 from nsrp_ros.core.correlation import pair_correlations
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
+from nsrp_ros.core.layers import FloorNetwork
+from nsrp_ros.core.layers import LagNetwork
+from nsrp_ros.core.layers import PairPooling
+from nsrp_ros.core.layers import STRIDE
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-STRIDE = 2
-"""Lags of the correlations that one lag feature stands for."""
-
-_LAG_STEP = 32  # lags are looked at in steps, so that memory of the same size is asked for again
+__all__ = ['area_points', 'Backprojection', 'cell_context', 'floor_posterior', 'Heard',
+           'LAG_STEP', 'whole_room']
+LAG_STEP = 32
+"""Lags are looked at in steps, so that memory of the same size is asked for again."""
 
 
 @dataclass(frozen=True)
@@ -59,114 +69,6 @@ class Heard:
     def n_lags(self):
         """Return the largest lag, in samples."""
         return (self.direct.shape[2] - 1) * STRIDE // 2
-
-
-def whole_room(room_dims):
-    """Return the area (B, 2, 3) that rooms of dimensions (B, 3) are, metres."""
-    return torch.stack([torch.zeros_like(room_dims), room_dims], dim=1)
-
-
-def area_points(area, shape):
-    """
-    Divide boxes into equal cells.
-
-    Parameters
-    ----------
-    area : torch.Tensor
-        Shape (B, 2, 3), metres: each scene's lower and upper corner.
-    shape : tuple of int
-        Z, Y and X, the number of cells.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape (B, Z, Y, X, 3), metres: the cells' centres.
-
-    """
-    x, y, z = _axes(area, shape)
-    whole = (len(area), *shape)
-    return torch.stack([x[:, None, None].expand(whole), y[:, None, :, None].expand(whole),
-                        z[:, :, None, None].expand(whole)], dim=-1)
-
-
-def _axes(area, shape):
-    """Return the cells' centres along x (B, X), y (B, Y) and z (B, Z)."""
-    return [area[:, 0, axis, None] + (area[:, 1] - area[:, 0])[:, axis, None] / n
-            * (torch.arange(n, device=area.device) + 0.5)
-            for axis, n in enumerate(reversed(shape))]
-
-
-def _starting_at_zero(*layers):
-    """
-    Make a residual block that adds nothing until it has learnt something.
-
-    That takes the place of normalisation, which costs more than the convolutions here, and would
-    make what is heard of one scene depend on the others of its batch.
-    """
-    nn.init.zeros_(layers[-1].weight)
-    nn.init.zeros_(layers[-1].bias)
-    return nn.Sequential(*layers)
-
-
-class LagNetwork(nn.Module):
-    """Describe every second lag of a pair: residual dilated convolutions along lags."""
-
-    def __init__(self, n_in, config):
-        super().__init__()
-        c = config.channels
-        # The first convolution keeps the lag in the middle where it was: index k is lag 2 k - n.
-        self.first = nn.Conv1d(n_in, c, 9, stride=STRIDE, padding=4)
-        self.blocks = nn.ModuleList(
-            _starting_at_zero(nn.GELU(), nn.Conv1d(c, c, 5, padding=2 * d, dilation=d),
-                              nn.GELU(), nn.Conv1d(c, c, 1))
-            for d in config.dilations)
-        self.last = nn.Conv1d(c, config.map_channels + config.echo_channels, 1)
-
-    def forward(self, correlations):
-        """Map (N, K, L) to (N, D + E, (L + 1) / 2)."""
-        features = self.first(correlations)
-        for block in self.blocks:
-            features = features + block(features)
-        return self.last(features)
-
-
-class PairPooling(nn.Module):
-    """Pool what pairs say of a point: their mean, and averages that attend to the best."""
-
-    def __init__(self, config):
-        super().__init__()
-        d = config.map_channels
-        self.attend = nn.Linear(d, config.heads) if config.heads else None
-        self.mix = nn.Linear(d * (1 + (config.heads > 0)), d)
-
-    def forward(self, features):
-        """Map (B, P, V, D) to (B, V, D)."""
-        pooled = [features.mean(dim=1)]
-        if self.attend is not None:
-            weights = self.attend(features).softmax(dim=1)  # (B, P, V, H)
-            # Each head averages its own share of the channels.
-            split = features.unflatten(-1, (weights.shape[-1], -1))  # (B, P, V, H, D / H)
-            pooled.append((weights[..., None] * split).sum(dim=1).flatten(-2))
-        return self.mix(torch.cat(pooled, dim=-1))
-
-
-class FloorNetwork(nn.Module):
-    """Let neighbouring cells of the floor plan speak to each other."""
-
-    def __init__(self, config):
-        super().__init__()
-        d = config.map_channels
-        self.blocks = nn.ModuleList(
-            _starting_at_zero(nn.GELU(), nn.Conv2d(d, d, 3, padding=1),
-                              nn.GELU(), nn.Conv2d(d, d, 3, padding=1))
-            for _ in range(config.map_blocks))
-        self.score = nn.Conv2d(d, 1, 1)
-
-    def forward(self, floor):
-        """Map (B, D, Y, X) to features of that shape and scores (B, Y, X)."""
-        for block in self.blocks:
-            floor = floor + block(floor)
-        return floor, self.score(floor)[:, 0]
 
 
 class Backprojection(nn.Module):
@@ -241,7 +143,7 @@ class Backprojection(nn.Module):
         ends = mic_positions[:, pairs]  # (B, P, 2, 3)
         spacing = torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)  # (B, P)
         longest = float(spacing.max()) / SPEED_OF_SOUND * cfg.sample_rate
-        n_lags = min(_LAG_STEP * math.ceil((longest + cfg.lag_margin) / _LAG_STEP),
+        n_lags = min(LAG_STEP * math.ceil((longest + cfg.lag_margin) / LAG_STEP),
                      cfg.n_fft // 2 - STRIDE)
         correlations = pair_correlations(signals, pairs, n_lags, cfg, self.weightings)
         # The network is told which of the lags are possible.
@@ -257,28 +159,49 @@ class Backprojection(nn.Module):
     def look(self, heard, room_dims, area, shape):
         """Project what was heard back to the cells of an area; see `forward`."""
         mics, pairs = heard.mic_positions, self._pairs(heard.mic_positions)
-        axes = _axes(area, shape)
-        distance = _distances(_squares(mics, axes))  # (B, M, V)
+        axes = axis_centres(area, shape)
+        distance = distances_of(axis_squares(mics, axes))  # (B, M, V)
         near, far = distance[:, pairs[:, 0]], distance[:, pairs[:, 1]]  # (B, P, V)
         features = _sample(heard.direct, self._lag(near - far, heard))  # (B, P, V, D)
         if self.echoes is not None:
             echoes = self._echoes(heard, room_dims, axes, distance, pairs)
             features = features + self.echoes(echoes)
 
-        cell = (area[:, 1] - area[:, 0]) / area.new_tensor(shape[::-1])  # (B, 3)
-        count = torch.full_like(cell[:, :1], math.log2(mics.shape[1]))
-        context = torch.cat([2 * cell, count], dim=1)[:, None]  # (B, 1, 4)
+        context = cell_context(area, shape, mics.shape[1])[:, None]  # (B, 1, 4)
         features = self._gated(features, near, far, mics, pairs, context)
+        return self.read(self.pool(features), room_dims, area, shape, mics.shape[1])
+
+    def read(self, pooled, room_dims, area, shape, n_mics, floor_network=None):
+        """
+        Read the posterior off what all pairs together say of every cell.
+
+        Parameters
+        ----------
+        pooled : torch.Tensor
+            Shape (B, V, D), the cells in the order of `shape`.
+        room_dims, area, shape
+            As of `forward`.
+        n_mics : int
+            M.
+        floor_network : callable, optional
+            What takes the place of the model's own `FloorNetwork`: the same in fewer bits.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            As of `forward`.
+
+        """
+        context = cell_context(area, shape, n_mics)[:, None]  # (B, 1, 4)
         points = area_points(area, shape).flatten(1, 3)  # (B, V, 3)
         place = torch.cat([points / 5, (room_dims[:, None] - points) / 5,
                            context.expand(-1, points.shape[1], -1)], dim=-1)  # (B, V, 10)
-        pooled = self.pool(features) + self.place(place)
-        pooled = self.point(pooled).unflatten(1, shape)  # (B, Z, Y, X, D)
+        pooled = self.point(pooled + self.place(place)).unflatten(1, shape)  # (B, Z, Y, X, D)
 
         score = self.point_score(pooled)[..., 0].float()  # (B, Z, Y, X)
         # Heights compete for each cell of the floor; their share is read off the same score.
         floor = (score.softmax(dim=1)[..., None] * pooled).sum(dim=1)  # (B, Y, X, D)
-        floor, floor_score = self.floor(floor.permute(0, 3, 1, 2))
+        floor, floor_score = (floor_network or self.floor)(floor.permute(0, 3, 1, 2))
         score = score + floor_score[:, None].float()
         log_posterior = score.flatten(1).log_softmax(dim=1).unflatten(1, shape)
         likely = floor_posterior(log_posterior)[:, None]  # (B, 1, Y, X)
@@ -302,7 +225,7 @@ class Backprojection(nn.Module):
         An echo counts by how loud it would be beside the direct sound were the wall a perfect
         mirror; where its lag lies beyond those that were looked at, not at all.
         """
-        through = _image_distances(heard.mic_positions, room_dims, axes)  # (B, 6, M, V)
+        through = image_distances(heard.mic_positions, room_dims, axes)  # (B, 6, M, V)
         loudness = distance[:, None] / through.clamp(min=1e-3)  # (B, 6, M, V)
         first, second = pairs[:, 0], pairs[:, 1]
         # Either microphone of a pair may hear the echo while the other hears the direct sound.
@@ -330,31 +253,10 @@ class Backprojection(nn.Module):
         return F.gelu(features * (1 + scale) + shift)
 
 
-def _squares(positions, axes):
-    """Square the distances from (B, M, 3) to cells along each axis (B, n): three (B, M, n)."""
-    return [(positions[..., axis, None] - centres[:, None]).square()
-            for axis, centres in enumerate(axes)]
-
-
-def _distances(squares):
-    """Compute distances to every cell from what `_squares` returns: (B, M, V)."""
-    x, y, z = squares
-    total = z[..., :, None, None] + y[..., None, :, None] + x[..., None, None, :]
-    return total.sqrt().flatten(2)
-
-
-def _image_distances(mic_positions, room_dims, axes):
-    """
-    Compute the distances of points from mirror images of microphones: (B, 6, M, V), metres.
-
-    The mirrors are the walls across x, low and high, those across y, floor and ceiling.
-    """
-    squares, distances = _squares(mic_positions, axes), []
-    for axis in range(3):
-        for wall in (torch.zeros_like(room_dims), room_dims):
-            image = _squares(2 * wall[:, None] - mic_positions, axes)[axis]
-            distances.append(_distances([*squares[:axis], image, *squares[axis + 1:]]))
-    return torch.stack(distances, dim=1)
+def cell_context(area, shape, n_mics):
+    """Tell how large the cells are that an area is divided into, and of how many mics: (B, 4)."""
+    cell = (area[:, 1] - area[:, 0]) / area.new_tensor(shape[::-1])  # (B, 3), metres
+    return torch.cat([2 * cell, torch.full_like(cell[:, :1], math.log2(n_mics))], dim=1)
 
 
 def _sample(features, lag):

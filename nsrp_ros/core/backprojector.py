@@ -5,8 +5,10 @@ import math
 
 from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.core.estimate import Posterior
-from nsrp_ros.core.features import batch_of_one
 from nsrp_ros.core.geometry import Grid
+from nsrp_ros.core.quick import QuickBackprojection
+from nsrp_ros.core.shortcuts import Shortcuts
+from nsrp_ros.core.view import View
 import numpy as np
 import torch
 
@@ -20,7 +22,8 @@ class Backprojector:
     """
     A trained Backprojection that locates one window.
 
-    It looks twice: at the whole map, and then at finer cells around what it found there.
+    It looks twice: at the whole map, and then at finer cells around what it found there. How much
+    of that is computed on a CPU is decided in quick.py.
 
     Parameters
     ----------
@@ -28,13 +31,18 @@ class Backprojector:
         The network with its weights.
     device : str or torch.device
         Where it runs.
+    shortcuts : Shortcuts or None
+        What is left out on a CPU; None computes everything as backprojection.py has it.
 
     """
 
-    def __init__(self, model, device='cpu'):
+    def __init__(self, model, device='cpu', shortcuts=Shortcuts()):
         self.config = model.config
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
+        quick = (shortcuts is not None and self.device.type == 'cpu'
+                 and QuickBackprojection.fits(model))
+        self._network = QuickBackprojection(model, shortcuts) if quick else _Plain(self.model)
 
     @torch.inference_mode()
     def estimate(self, signals, mic_positions, room_dims, area=None, shape=None):
@@ -73,24 +81,39 @@ class Backprojector:
             flat = np.full(grid.shape, 1 / math.prod(grid.shape))
             return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
 
-        batch = partial(batch_of_one, device=self.device)
-        dims = batch(room_dims)
-        heard = self.model.hear(batch(signals[alive]), batch(mic_positions[alive]))
-        whole, presence = self._look(heard, dims, corners, grid)
+        tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
+        heard = self._network.hear(tensor(signals[alive]), tensor(mic_positions[alive]))
+        look = partial(self._network.look, heard, tensor(room_dims))
+        view = look(tensor(corners), grid.shape)
+        whole = _posterior(view, grid)
         centre, reach = from_posterior(whole).position, CLOSER * whole.cell_size
         nearer = corners.copy()
         nearer[0, :2] = np.maximum(corners[0, :2], centre - reach)
         nearer[1, :2] = np.minimum(corners[1, :2], centre + reach)
-        closer, _ = self._look(heard, dims, nearer,
-                               Grid.over_box(nearer[0], nearer[1], FINER, FINER, cfg.heights))
-        return from_posterior(whole, closer, presence)
+        finer = Grid.over_box(nearer[0], nearer[1], FINER, FINER, cfg.heights)
+        closer = _posterior(look(tensor(nearer), finer.shape, view), finer)
+        return from_posterior(whole, closer, float(view.presence.sigmoid()))
 
-    def _look(self, heard, dims, corners, grid):
-        """Look at a grid: its posterior, and the probability that somebody talks."""
-        area = batch_of_one(corners, self.device)
-        log_posterior, presence = self.model.look(heard, dims, area, grid.shape)
-        return (Posterior(log_posterior[0].exp().cpu().numpy(), grid.x, grid.y, grid.z),
-                float(presence.sigmoid()))
+
+class _Plain:
+    """A Backprojection, all of it, behind the calls of QuickBackprojection."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def hear(self, signals, mic_positions):
+        """Describe the lags of all pairs of one scene."""
+        return self._model.hear(signals[None], mic_positions[None])
+
+    def look(self, heard, room_dims, area, shape, before=None):
+        """Look at all cells of an area, whatever was seen before."""
+        log_posterior, presence = self._model.look(heard, room_dims[None], area[None], shape)
+        return View(area, None, log_posterior[0], presence[0])
+
+
+def _posterior(view, grid):
+    """Return a look at a grid as NumPy has it."""
+    return Posterior(view.log_posterior.exp().cpu().numpy(), grid.x, grid.y, grid.z)
 
 
 def _corners(area, room_dims):

@@ -12,6 +12,7 @@ Shapes: B scenes, M microphones, P pairs, T samples, F bins, N frames, L = 2 n_l
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 import math
 
@@ -43,8 +44,32 @@ class LearnedWeightings(nn.Module):
         """Map magnitudes (B, M, F, N) to as many weights between 0 and 1 for each weighting."""
         level = torch.log(magnitude + 1e-2).flatten(0, 1)  # (B M, F, N)
         rise = level - torch.nn.functional.pad(level, (1, 0))[..., :-1]
-        weights = self.layers(torch.stack([level, rise], dim=1)).float().sigmoid()
+        # The layers may have been given fewer bits than what they look at.
+        seen = torch.stack([level, rise], dim=1).to(next(self.layers.parameters()).dtype)
+        weights = self.layers(seen).float().sigmoid()
         return [w.unflatten(0, magnitude.shape[:2]) for w in weights.unbind(dim=1)]
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """
+    All that pairs are correlated from, computed once a microphone.
+
+    Attributes
+    ----------
+    cross : torch.Tensor
+        Shape (B, W, F, M, M), complex: the sums over frames of the products of every two
+        microphones' whitened spectra under W weightings.
+    energy : torch.Tensor
+        Shape (B, W, M, bands): what `cross` would be at most.
+    whole : torch.Tensor or None
+        Shape (B, M, F'), complex: the whitened spectrum of the whole window, if that is wanted.
+
+    """
+
+    cross: torch.Tensor
+    energy: torch.Tensor
+    whole: torch.Tensor | None
 
 
 def pair_correlations(signals, pairs, n_lags, config, learned=None):
@@ -72,6 +97,11 @@ def pair_correlations(signals, pairs, n_lags, config, learned=None):
         the pair hears later. Two equal channels give 1 at lag 0.
 
     """
+    return correlate(microphone_spectra(signals, n_lags, config, learned), pairs, n_lags, config)
+
+
+def microphone_spectra(signals, n_lags, config, learned=None):
+    """Compute what `correlate` needs, for lags up to `n_lags`; see `pair_correlations`."""
     cfg = config
     if n_lags >= cfg.n_fft // 2:
         raise ValueError('microphones this far apart need frames of more than '
@@ -79,39 +109,60 @@ def pair_correlations(signals, pairs, n_lags, config, learned=None):
     window = torch.hann_window(cfg.n_fft, device=signals.device)
     spectra = torch.stft(signals.flatten(0, 1), cfg.n_fft, cfg.hop_length, window=window,
                          center=True, pad_mode='constant', return_complex=True)
-    spectra = spectra.unflatten(0, signals.shape[:2])  # (B, M, F, N)
+    # Bins before microphones: what follows multiplies a small matrix for each bin.
+    spectra = spectra.unflatten(0, signals.shape[:2]).transpose(1, 2).contiguous()  # (B, F, M, N)
     magnitude = spectra.abs()
-    loudness = magnitude.square().mean(dim=(2, 3), keepdim=True).sqrt()
-    phase = spectra / (magnitude + 1e-6 * loudness + 1e-20)
+    loudness = magnitude.square().mean(dim=(1, 3), keepdim=True).sqrt()
+    floor = 1e-6 * loudness + 1e-20
+    phase = torch.view_as_real(spectra) / (magnitude + floor)[..., None]  # (B, F, M, N, 2)
     magnitude = magnitude / loudness.clamp(min=1e-9)  # devices' gains do not count
 
     weights = [_WEIGHTINGS[weighting](magnitude) for weighting in cfg.weightings]
     if learned is not None:
-        weights += learned(magnitude)
+        weights += [w.transpose(1, 2) for w in learned(magnitude.transpose(1, 2))]
     # Eight bits, as networks may be trained with, are too few for what follows.
     with torch.autocast(signals.device.type, enabled=False):
-        stacked = torch.stack([_banded(weight, phase, pairs, n_lags, cfg) for weight in weights],
-                              dim=3).flatten(2, 3)
-    if not cfg.whole_window:
-        return stacked
-    return torch.cat([stacked, _whole_window(signals, pairs, n_lags, cfg)[:, :, None]], dim=2)
+        weight = torch.stack(weights, dim=1)  # (B, W, F, M, N)
+        weighted = torch.view_as_complex(weight[..., None] * phase[:, None])
+        filters = _band_filters(cfg.bands, cfg.n_fft, cfg.sample_rate, signals.device)
+        energy = weight.square().sum(dim=-1).transpose(2, 3) @ filters.T  # (B, W, M, bands)
+        whole = _whole_window(signals, n_lags, cfg) if cfg.whole_window else None
+        return Spectra(weighted @ weighted.mH, energy, whole)
 
 
-def _banded(weight, phase, pairs, n_lags, config):
-    """Correlate under one weighting (B, M, F, N), band by band: (B, P, bands, L)."""
-    filters = _band_filters(config.bands, config.n_fft, config.sample_rate, phase.device)
-    cross = _cross_spectra(weight * phase, pairs)  # (B, P, F)
+def correlate(spectra, pairs, n_lags, config):
+    """
+    Correlate some pairs, up to some lag: the second half of `pair_correlations`.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Made for lags up to `n_lags` or more.
+    pairs, n_lags, config
+        As of `pair_correlations`.
+
+    Returns
+    -------
+    torch.Tensor
+        As of `pair_correlations`.
+
+    """
+    first, second = pairs.unbind(dim=1)
+    index = first * spectra.cross.shape[-1] + second
+    cross = spectra.cross.flatten(-2).index_select(-1, index)  # (B, W, F, P)
+    cross = cross.permute(0, 3, 1, 2).contiguous()  # (B, P, W, F)
+    filters = _band_filters(config.bands, config.n_fft, config.sample_rate, cross.device)
+    banded = torch.view_as_real(cross)[:, :, None] * filters[:, None, :, None]
+    lags = _lags(torch.view_as_complex(banded), config.n_fft, n_lags)  # (B, P, bands, W, L)
     # Each band is scaled to what two equal channels of these weights would give.
-    energy = weight.square().sum(dim=3) @ filters.T  # (B, M, bands)
-    scale = (energy[:, pairs[:, 0]] * energy[:, pairs[:, 1]]).clamp(min=1e-12).sqrt()
-    return _lags(cross[:, :, None] * filters / scale[..., None], config.n_fft, n_lags)
-
-
-def _cross_spectra(weighted, pairs):
-    """Sum the products of pairs over frames: (B, M, F, N) to (B, P, F)."""
-    frames = weighted.transpose(1, 2)  # (B, F, M, N)
-    every = frames @ frames.mH  # (B, F, M, M)
-    return every[:, :, pairs[:, 0], pairs[:, 1]].transpose(1, 2)
+    energy = spectra.energy[:, :, first] * spectra.energy[:, :, second]  # (B, W, P, bands)
+    scale = energy.clamp(min=1e-12).rsqrt().permute(0, 2, 3, 1)  # (B, P, bands, W)
+    stacked = (lags * scale[..., None]).flatten(2, 3)
+    if spectra.whole is None:
+        return stacked
+    whole = spectra.whole[:, first] * spectra.whole[:, second].conj()  # (B, P, F')
+    n_fft = 2 * (whole.shape[-1] - 1)
+    return torch.cat([stacked, _lags(whole, n_fft, n_lags)[:, :, None]], dim=2)
 
 
 def _lags(cross, n_fft, n_lags):
@@ -120,17 +171,16 @@ def _lags(cross, n_fft, n_lags):
     return torch.cat([full[..., -n_lags:], full[..., :n_lags + 1]], dim=-1)
 
 
-def _whole_window(signals, pairs, n_lags, config):
-    """Compute GCC-PHAT of the whole window in the whole band: (B, P, L)."""
+def _whole_window(signals, n_lags, config):
+    """Whiten whole windows in the whole band, so that products of two are GCC-PHAT: (B, M, F')."""
     # Padded as far as lags reach, so that the correlation is linear where it is looked at.
     n_fft = -(-(signals.shape[-1] + n_lags) // 1024) * 1024
     spectra = torch.fft.rfft(signals, n_fft)
     magnitude = spectra.abs()
-    phase = spectra / (magnitude + 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-20)
+    floor = 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-20
     whole = (config.bands[0][0], config.bands[-1][1]),
-    filters = _band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F,)
-    cross = phase[:, pairs[:, 0]] * phase[:, pairs[:, 1]].conj() * (filters / filters.sum())
-    return _lags(cross, n_fft, n_lags)
+    filters = _band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F',)
+    return spectra * ((filters / filters.sum()).sqrt() / (magnitude + floor))
 
 
 def _onset(magnitude):

@@ -1,0 +1,245 @@
+"""
+How long an answer takes, how near that is to what the machine allows, and what haste costs.
+
+    python -m nsrp_ros.training.bench --threads 2
+
+times the methods in turn on the same windows, so that their ratios hold on a busy machine too;
+takes the shortcuts of quick.py away one by one; counts operations and bytes and divides them by
+this machine's own speeds; and locates frozen validation rooms with and without shortcuts.
+"""
+
+import argparse
+from collections import defaultdict
+from dataclasses import replace
+import json
+from pathlib import Path
+import platform
+import time
+
+from nsrp_ros.core.backprojector import Backprojector
+from nsrp_ros.core.localizer import Localizer
+from nsrp_ros.core.shortcuts import bfloat16_pays
+from nsrp_ros.core.shortcuts import Shortcuts
+from nsrp_ros.core.weights import find_weights
+from nsrp_ros.core.weights import load_checkpoint
+from nsrp_ros.training.bench_report import draw_gains
+from nsrp_ros.training.bench_report import draw_latency
+from nsrp_ros.training.bench_report import tables
+from nsrp_ros.training.presets import PRESETS
+from nsrp_ros.training.scene_files import load
+from nsrp_ros.training.simulation import simulate
+from nsrp_ros.training.speech import find_speech
+import numpy as np
+import torch
+from torch.profiler import profile
+from torch.profiler import ProfilerActivity
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+WITHOUT = {
+    'all shortcuts': {},
+    'without looking coarsely first': {'doubt': 0.0},
+    'without sixteen bits': {'bfloat16': False},
+    'without remembering geometry': {'remember': False},
+    'with all pairs': {'partners': None},
+    'with lags cut to each pair + 64': {'lag_margin': 64},
+    'no shortcut': {'doubt': 0.0, 'bfloat16': False, 'remember': False, 'partners': None},
+}
+"""What is changed of `Shortcuts()` to see what each part gains."""
+PLAIN = 'backprojection, plain'
+_PATIENCE = 15.0  # seconds after which a slow method is not timed again, once it was three times
+
+
+class ByteCounter(TorchDispatchMode):
+    """Count the bytes that operations read and write, as if no cache kept any."""
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Run an operation; views move nothing."""
+        result = function(*args, **(kwargs or {}))
+        outputs = [t for t in torch.utils._pytree.tree_leaves(result) if torch.is_tensor(t)]
+        inputs = [t for t in torch.utils._pytree.tree_leaves((args, kwargs))
+                  if torch.is_tensor(t)]
+        own = {t.untyped_storage().data_ptr() for t in inputs}
+        if (outputs and not function.is_view
+                and (function._schema.is_mutable
+                     or any(t.untyped_storage().data_ptr() not in own for t in outputs))):
+            self.total += sum(t.numel() * t.element_size() for t in inputs + outputs)
+        return result
+
+
+def timed(calls, repeats, title):
+    """
+    Time calls in turn.
+
+    Parameters
+    ----------
+    calls : dict of str to callable
+        Each is called twice before, so that nothing is compiled or first allocated while timed.
+    repeats : int
+        How often each is timed; at least three times, even if it is slow.
+    title : str
+        Of the progress bar.
+
+    Returns
+    -------
+    dict of str to dict
+        Medians in milliseconds: 'wall_ms', 'cpu_ms' (of all threads), and 'least_ms', the least.
+
+    """
+    for call in calls.values():
+        call()
+        call()
+    taken = defaultdict(list)
+    for turn in tqdm(range(repeats), desc=title, leave=False):
+        for name, call in calls.items():
+            if turn >= 3 and sum(wall for wall, _ in taken[name]) > _PATIENCE:
+                continue
+            wall, cpu = time.perf_counter(), time.process_time()
+            call()
+            taken[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return {name: {'wall_ms': 1e3 * float(np.median([w for w, _ in pairs])),
+                   'cpu_ms': 1e3 * float(np.median([c for _, c in pairs])),
+                   'least_ms': 1e3 * min(w for w, _ in pairs)} for name, pairs in taken.items()}
+
+
+def machine_speeds():
+    """Measure multiplications (flop/s) by the bits of numbers, and copying (bytes/s)."""
+    speeds = {}
+    for name, dtype in (('float32', torch.float32), ('bfloat16', torch.bfloat16)):
+        left, right = torch.ones(1024, 1024, dtype=dtype), torch.ones(1024, 64, dtype=dtype)
+        least = timed({name: lambda a=left, b=right: a @ b}, 30, name)[name]['least_ms']
+        speeds[name] = 2 * 1024 * 1024 * 64 / (least / 1e3)
+    source = torch.ones(2 ** 24)
+    target = torch.empty_like(source)
+    least = timed({'copy': lambda: target.copy_(source)}, 15, 'copy')['copy']['least_ms']
+    speeds['copy'] = 2 * 4 * 2 ** 24 / (least / 1e3)
+    return speeds
+
+
+def count(call):
+    """Count the operations of matrix products and the bytes of all operations of a call."""
+    with FlopCounterMode(display=False) as flops:
+        call()
+    with ByteCounter() as moved:
+        call()
+    return flops.get_total_flops(), moved.total
+
+
+def accuracy(folders, numbers, limit, model):
+    """Locate validation rooms with all shortcuts and with none."""
+    ways = {'plain': Localizer(Backprojector(model, shortcuts=None)),
+            'quick': Localizer(Backprojector(model))}
+    rows = []
+    for folder in folders:
+        for n_mics in numbers:
+            if n_mics > json.loads((folder / 'manifest.json').read_text())['n_mics']:
+                continue
+            scenes = load(folder, n_mics)
+            found = defaultdict(list)
+            n_rooms = min(limit, len(scenes))
+            for k in tqdm(range(n_rooms), desc=f'{folder.name}, {n_mics}', leave=False):
+                for name, localizer in ways.items():
+                    found[name].append(localizer.locate(
+                        scenes.signals[k], scenes.sample_rate, scenes.mic_positions[k],
+                        scenes.room_dims[k]))
+            where = {name: np.array([e.position for e in f]) for name, f in found.items()}
+            truth = scenes.source_position[:n_rooms, :2]
+            errors = {name: np.linalg.norm(w - truth, axis=1) for name, w in where.items()}
+            apart = errors['quick'] - errors['plain']
+            moved = np.linalg.norm(where['quick'] - where['plain'], axis=1)
+            rows.append({'set': folder.name, 'n_mics': n_mics, 'rooms': n_rooms,
+                         'plain_m': errors['plain'].mean(), 'quick_m': errors['quick'].mean(),
+                         'difference_m': apart.mean(),
+                         'standard_error_m': apart.std() / n_rooms ** 0.5,
+                         'moved_m': float(np.median(moved))})
+    return rows
+
+
+def hot_path(call, repeats=5, rows=12):
+    """Profile a call: the shares of its operations, largest first."""
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        for _ in range(repeats):
+            call()
+    events = record.key_averages()
+    whole = sum(event.self_cpu_time_total for event in events)
+    events = sorted(events, key=lambda event: -event.self_cpu_time_total)[:rows]
+    return [{'operation': event.key, 'share': event.self_cpu_time_total / whole,
+             'calls': event.count / repeats} for event in events]
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python -m nsrp_ros.training.bench', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('--mics', type=int, nargs='+', default=[2, 4, 6, 8, 16, 32])
+    add('--methods', nargs='+', default=['backprojection', 'srp_phat', 'neural_srp'])
+    add('--gains', type=int, nargs='*', default=[6, 16],
+        help='numbers of microphones to take shortcuts away at (%(default)s)')
+    add('--repeats', type=int, default=25, help='timings of each (%(default)s)')
+    add('--threads', type=int, default=torch.get_num_threads(), help='(%(default)s)')
+    add('--rooms', type=int, default=100, help='validation rooms of each set (%(default)s)')
+    add('--sets', type=Path, nargs='*', help='folders of validation rooms (data/*-val)')
+    add('--out', type=Path, default=Path('runs/bench'), help='folder (%(default)s)')
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    model = load_checkpoint(find_weights('backprojection'))
+    methods = {name: Localizer.load(name) for name in options.methods}
+    plain = Localizer(Backprojector(model, shortcuts=None))
+
+    # One room, so that fewer microphones are some of those of the others.
+    speech, _ = find_speech('synthetic')
+    most = max([*options.mics, *options.gains])
+    scene = simulate(PRESETS['reverb_sim'], most, 1, speech, torch.Generator().manual_seed(1))
+    signals, mics, dims = (a[0].numpy() for a in (scene.signals, scene.mic_positions,
+                                                  scene.room_dims))
+
+    def call_of(localizer, n_mics):
+        return lambda: localizer.locate(signals[:n_mics], scene.sample_rate, mics[:n_mics], dims)
+
+    results = {'machine': platform.processor() or platform.machine(), 'threads': options.threads,
+               'torch': torch.__version__, 'bfloat16': bfloat16_pays(),
+               'speeds': machine_speeds(), 'latency': [], 'gains': [], 'floor': []}
+    for n_mics in options.mics:
+        row = timed({name: call_of(localizer, n_mics)
+                     for name, localizer in {**methods, PLAIN: plain}.items()},
+                    options.repeats, f'{n_mics} microphones')
+        results['latency'] += [{'n_mics': n_mics, 'method': name, **times}
+                               for name, times in row.items()]
+    for n_mics in options.gains:
+        ways = {name: Localizer(Backprojector(model, shortcuts=replace(Shortcuts(), **change)))
+                for name, change in WITHOUT.items()}
+        row = timed({name: call_of(way, n_mics) for name, way in {**ways, PLAIN: plain}.items()},
+                    options.repeats, f'gains at {n_mics} microphones')
+        results['gains'] += [{'n_mics': n_mics, 'way': name, **times}
+                             for name, times in row.items()]
+    quick = Localizer(Backprojector(model))
+    speed = results['speeds']['bfloat16' if results['bfloat16'] else 'float32']
+    for n_mics in options.mics:
+        call = call_of(quick, n_mics)
+        call()
+        flops, moved = count(call)
+        results['floor'].append({'n_mics': n_mics, 'flops': flops, 'bytes': moved,
+                                 'flops_ms': 1e3 * flops / speed,
+                                 'bytes_ms': 1e3 * moved / results['speeds']['copy']})
+    results['profile'] = hot_path(call_of(quick, 6))
+    folders = options.sets if options.sets is not None else sorted(Path('data').glob('*-val'))
+    results['accuracy'] = accuracy(folders, options.mics[1:], options.rooms, model)
+
+    (options.out / 'results.json').write_text(json.dumps(results, indent=1))
+    text = tables(results)
+    (options.out / 'tables.md').write_text(text)
+    draw_latency(results, options.out / 'latency.png')
+    draw_gains(results, options.out / 'gains.png')
+    print(text + f'\nwrote {options.out}/results.json, tables.md and pictures')
+
+
+if __name__ == '__main__':
+    main()
