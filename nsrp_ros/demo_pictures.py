@@ -2,7 +2,7 @@
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from nsrp_ros.messages import PEAK
+from nsrp_ros.core.squares import PEAK
 import numpy as np
 from PIL import Image
 from tqdm import tqdm

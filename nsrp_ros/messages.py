@@ -10,15 +10,11 @@ import math
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import OccupancyGrid
+from nsrp_ros.core.squares import occupancy
+from nsrp_ros.core.squares import square_map
+from nsrp_ros.core.squares import UNKNOWN
 from nsrp_ros.core.window import NS
 import numpy as np
-from scipy.ndimage import map_coordinates
-
-PEAK = 98
-"""What the likeliest cell of an occupancy grid is scaled to: RViz's map colours give 99 and 100
-meanings of their own (inscribed and lethal)."""
-UNKNOWN = -1
-"""Cells of which nothing is known."""
 
 
 def stamp_to_ns(stamp):
@@ -94,43 +90,6 @@ def covariance_message(estimate, stamp_ns, frame_id, room_origin, room_height):
     return message
 
 
-def square_map(estimate, room_dims, resolution):
-    """
-    Resample an estimate's map to square cells from the room's lower corner.
-
-    Parameters
-    ----------
-    estimate : nsrp_ros.core.estimate.Estimate
-        Its cells may have any shape.
-    room_dims : sequence of float
-        The room's length, width and height, metres.
-    resolution : float
-        Side of a cell, metres.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (height, width), float; NaN in cells whose centre is outside the room.
-
-    """
-    width, height = (math.ceil(d / resolution - 1e-6) for d in room_dims[:2])
-    step = [axis[1] - axis[0] if len(axis) > 1 else d
-            for axis, d in zip((estimate.x, estimate.y), room_dims, strict=False)]
-    # Cells coarser than the map's take the largest of several samples, lest they miss the peak.
-    fine = math.ceil(resolution / min(step))
-    offsets = (np.arange(fine) + 0.5) / fine
-    x = (np.arange(width)[:, None] + offsets).ravel() * resolution
-    y = (np.arange(height)[:, None] + offsets).ravel() * resolution
-    columns = (x - estimate.x[0]) / step[0]
-    rows = (y - estimate.y[0]) / step[1]
-    values = map_coordinates(estimate.likelihood_map, np.meshgrid(rows, columns, indexing='ij'),
-                             output=np.float64, order=1, mode='nearest')
-    values = values.reshape(height, fine, width, fine).max(axis=(1, 3))
-    values[(np.arange(height) + 0.5) * resolution > room_dims[1]] = np.nan
-    values[:, (np.arange(width) + 0.5) * resolution > room_dims[0]] = np.nan
-    return values
-
-
 def grid_message(estimate, stamp_ns, frame_id, room_origin, room_dims, resolution):
     """
     Draw the likelihood map as an occupancy grid that RViz and Nav2 accept.
@@ -151,21 +110,13 @@ def grid_message(estimate, stamp_ns, frame_id, room_origin, room_dims, resolutio
         where a cell's centre is outside the room.
 
     """
-    values = square_map(estimate, room_dims, resolution)
-    inside = np.isfinite(values)
-    low, high = values[inside].min(), values[inside].max()
-    cells = np.full(values.shape, UNKNOWN, dtype=np.int8)
-    if high - low > 1e-6 * max(abs(high), abs(low)):  # more than rounding
-        cells[inside] = np.round(PEAK * (values[inside] - low) / (high - low)).astype(np.int8)
-    else:
-        cells[inside] = 0
-
+    cells = occupancy(square_map(estimate, room_dims, resolution))
     message = OccupancyGrid()
     set_stamp(message.header.stamp, stamp_ns)
     message.header.frame_id = frame_id
     set_stamp(message.info.map_load_time, stamp_ns)
     message.info.resolution = float(resolution)
-    message.info.height, message.info.width = (int(n) for n in values.shape)
+    message.info.height, message.info.width = (int(n) for n in cells.shape)
     origin = message.info.origin
     origin.position.x, origin.position.y, origin.position.z = (float(v) for v in room_origin)
     origin.orientation.w = 1.0

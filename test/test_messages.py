@@ -6,6 +6,7 @@ from geometry_msgs.msg import PoseArray
 from nav_msgs.msg import OccupancyGrid
 from nsrp_ros import messages
 from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.core.squares import square_map
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
@@ -121,7 +122,7 @@ def test_a_coarse_grid_keeps_a_sharp_peak():
     sharp = np.zeros((100, 100), np.float32)
     sharp[11, 37] = 1
     e = Estimate(e.position, sharp, e.x, e.y, 1.0)
-    cells = messages.square_map(e, (6.0, 5.0, 3.0), 0.5)
+    cells = square_map(e, (6.0, 5.0, 3.0), 0.5)
     row, column = np.unravel_index(cells.argmax(), cells.shape)
     assert (column, row) == (int(e.position[0] / 0.5), int(e.position[1] / 0.5))
 

@@ -9,6 +9,7 @@ PEAK = 98
 """What the likeliest cell is scaled to: RViz's map colours give 99 and 100 meanings of their own
 (inscribed and lethal)."""
 UNKNOWN = -1
+"""Cells of which nothing is known."""
 
 
 def square_map(estimate, room_dims, resolution):
