@@ -26,7 +26,7 @@ demo: setup  ## localize a talker in a simulated room, without hardware
 	@$(RUN) -m nsrp_ros.demo
 
 test: setup  ## run the tests and the linters
-	@$(RUN) -m pytest
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 lint: setup  ## run the linters only
 	@$(RUN) -m pytest -q test/test_flake8.py test/test_pep257.py test/test_mypy.py

