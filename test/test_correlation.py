@@ -1,5 +1,7 @@
 """Correlations in bands, under weightings: they peak where the delay is."""
 
+from dataclasses import replace
+
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.correlation import LearnedWeightings
 from nsrp_ros.core.correlation import pair_correlations
@@ -69,10 +71,11 @@ def _band(noise, low, high):
     return np.fft.irfft(spectrum * ((frequency > low) & (frequency < high)), len(noise))
 
 
-def test_learned_weightings_stand_beside_the_others():
+@pytest.mark.parametrize('shared_bins', (1, 4))
+def test_learned_weightings_stand_beside_the_others(shared_bins):
     """They add a correlation for each band, and what they learn reaches the correlations."""
     torch.manual_seed(0)
-    learned = LearnedWeightings(2)
+    learned = LearnedWeightings(replace(CONFIG, shared_bins=shared_bins))
     signals = torch.randn(1, 3, 8000)
     pairs = torch.tensor([[0, 1], [0, 2], [1, 2]])
     more = pair_correlations(signals, pairs, 100, CONFIG, learned)

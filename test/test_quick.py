@@ -23,10 +23,10 @@ SMALL = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_b
 NONE = Shortcuts(None, 0.0, False, None, False)
 
 
-@pytest.fixture(scope='module')
-def trained():
-    """Load the network that the package ships."""
-    return load_checkpoint(find_weights('backprojection')).eval()
+@pytest.fixture(scope='module', params=('backprojection', 'backprojection_light'))
+def trained(request):
+    """Load each network that the package ships."""
+    return load_checkpoint(find_weights(request.param)).eval()
 
 
 def scene(anechoic, n_mics=6):

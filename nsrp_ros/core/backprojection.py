@@ -28,6 +28,7 @@ from nsrp_ros.core.cells import axis_squares
 from nsrp_ros.core.cells import distances_of
 from nsrp_ros.core.cells import image_distances
 from nsrp_ros.core.cells import whole_room
+from nsrp_ros.core.correlation import activation
 from nsrp_ros.core.correlation import LearnedWeightings
 from nsrp_ros.core.correlation import pair_correlations
 from nsrp_ros.core.geometry import microphone_pairs
@@ -88,18 +89,19 @@ class Backprojection(nn.Module):
         d, e = config.map_channels, config.echo_channels
         n_weightings = len(config.weightings) + config.learned_weightings
         n_correlations = len(config.bands) * n_weightings + config.whole_window
-        self.weightings = (LearnedWeightings(config.learned_weightings)
+        self.weightings = (LearnedWeightings(config)
                            if config.learned_weightings else None)
         self.lags = LagNetwork(n_correlations + 2, config)
         self.echoes = nn.Linear(3 * e, d, bias=False) if e else None
         self.view, self.scene = nn.Linear(6, 32), nn.Linear(4, 32, bias=False)
-        self.gate = nn.Sequential(nn.GELU(), nn.Linear(32, 2 * d))
+        self.gate = nn.Sequential(activation(config), nn.Linear(32, 2 * d))
+        self.activation = activation(config)
         self.pool = PairPooling(config)
         self.place = nn.Linear(10, d)
-        self.point = nn.Sequential(nn.GELU(), nn.Linear(d, d), nn.GELU())
+        self.point = nn.Sequential(activation(config), nn.Linear(d, d), activation(config))
         self.point_score = nn.Linear(d, 1)
         self.floor = FloorNetwork(config)
-        self.presence = nn.Sequential(nn.Linear(2 * d, d), nn.GELU(), nn.Linear(d, 1))
+        self.presence = nn.Sequential(nn.Linear(2 * d, d), activation(config), nn.Linear(d, 1))
 
     def forward(self, signals, mic_positions, room_dims, area, shape):
         """
@@ -250,7 +252,7 @@ class Backprojection(nn.Module):
             1 / (near + 0.3), 1 / (far + 0.3)], dim=-1)  # (B, P, V, 6)
         view = self.view(view) + self.scene(context)[:, None]
         scale, shift = self.gate(view).chunk(2, dim=-1)
-        return F.gelu(features * (1 + scale) + shift)
+        return self.activation(features * (1 + scale) + shift)
 
 
 def cell_context(area, shape, n_mics):

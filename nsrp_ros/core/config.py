@@ -126,6 +126,8 @@ class BackprojectionConfig:
     """Which frames and bins are believed; see correlation.py."""
     learned_weightings: int = 2
     """Weightings that are learnt besides these; 0 learns none."""
+    shared_bins: int = 1
+    """Neighbouring bins that share a learnt weight: more of them are less work."""
     whole_window: bool = True
     """Whether one more correlation takes the whole window as one frame."""
     lag_margin: int = 24
@@ -134,6 +136,10 @@ class BackprojectionConfig:
     """Features of a lag."""
     dilations: tuple = (1, 2, 4, 8, 16, 32)
     """Of the convolutions along lags, a residual block each."""
+    lag_kernel: int = 5
+    """Steps that each of them spans."""
+    activation: str = 'gelu'
+    """Between layers: 'gelu', or 'relu', which a processor computes several times faster."""
     echo_channels: int = 8
     """Features of a lag that tell of a wall's echo; 0 does not look where echoes should be."""
     heads: int = 8
@@ -166,3 +172,7 @@ class BackprojectionConfig:
         _require(self.heads == 0 or self.map_channels % self.heads == 0,
                  'map_channels must be a multiple of heads')
         _require(min(self.grid_size, self.heights) >= 1, 'grid_size and heights must be above 0')
+        _require(self.activation in ('gelu', 'relu'), "activation must be 'gelu' or 'relu'")
+        _require(self.lag_kernel % 2 == 1, 'lag_kernel must be odd')
+        _require((self.n_fft // 2) % self.shared_bins == 0,
+                 'shared_bins must divide half of n_fft')

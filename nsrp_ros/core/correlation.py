@@ -20,25 +20,32 @@ import torch
 from torch import nn
 
 
+def activation(config):
+    """Make what stands between a network's layers: nn.GELU or nn.ReLU."""
+    return {'gelu': nn.GELU, 'relu': nn.ReLU}[config.activation]()
+
+
 class LearnedWeightings(nn.Module):
     """
     Weights of frames and bins that are learnt: convolutions over one microphone's spectrogram.
 
     Parameters
     ----------
-    n_weightings : int
-        How many different ones to learn.
-    channels : int
-        Of the hidden layers.
+    config : BackprojectionConfig
+        How many to learn, and how many neighbouring bins share a weight. Where they share, each
+        sees as many Hertz with fewer taps, and there is room for twice the channels.
 
     """
 
-    def __init__(self, n_weightings, channels=8):
+    def __init__(self, config):
         super().__init__()
+        self.shared_bins, shared = config.shared_bins, config.shared_bins > 1
+        channels, span = (16, 3) if shared else (8, 5)
         self.layers = nn.Sequential(
-            nn.Conv2d(2, channels, (5, 3), padding=(2, 1)), nn.GELU(),
-            nn.Conv2d(channels, channels, (5, 3), padding=(2, 1)), nn.GELU(),
-            nn.Conv2d(channels, n_weightings, 1))
+            nn.Conv2d(2, channels, (4 + self.shared_bins, 3), stride=(self.shared_bins, 1),
+                      padding=(2, 1)), activation(config),
+            nn.Conv2d(channels, channels, (span, 3), padding=(span // 2, 1)),
+            activation(config), nn.Conv2d(channels, config.learned_weightings, 1))
 
     def forward(self, magnitude):
         """Map magnitudes (B, M, F, N) to as many weights between 0 and 1 for each weighting."""
@@ -46,7 +53,11 @@ class LearnedWeightings(nn.Module):
         rise = level - torch.nn.functional.pad(level, (1, 0))[..., :-1]
         # The layers may have been given fewer bits than what they look at.
         seen = torch.stack([level, rise], dim=1).to(next(self.layers.parameters()).dtype)
-        weights = self.layers(seen).float().sigmoid()
+        weights = self.layers(seen).float().sigmoid()  # (B M, W, F / shared, N)
+        if self.shared_bins > 1:
+            # The bin at half the sample rate is left over: it goes with those before it.
+            bins = torch.arange(magnitude.shape[2], device=magnitude.device) // self.shared_bins
+            weights = weights.index_select(2, bins.clamp(max=weights.shape[2] - 1))
         return [w.unflatten(0, magnitude.shape[:2]) for w in weights.unbind(dim=1)]
 
 

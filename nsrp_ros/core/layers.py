@@ -4,6 +4,7 @@ The learnt parts of backprojection.py: along a pair's lags, over pairs, and over
 Shapes: B scenes, P pairs, K correlations, L lags, V = Z Y X cells, D and E channels, H heads.
 """
 
+from nsrp_ros.core.correlation import activation
 import torch
 from torch import nn
 
@@ -32,8 +33,10 @@ class LagNetwork(nn.Module):
         # The first convolution keeps the lag in the middle where it was: index k is lag 2 k - n.
         self.first = nn.Conv1d(n_in, c, 9, stride=STRIDE, padding=4)
         self.blocks = nn.ModuleList(
-            _starting_at_zero(nn.GELU(), nn.Conv1d(c, c, 5, padding=2 * d, dilation=d),
-                              nn.GELU(), nn.Conv1d(c, c, 1))
+            _starting_at_zero(
+                activation(config),
+                nn.Conv1d(c, c, config.lag_kernel, padding=config.lag_kernel // 2 * d, dilation=d),
+                activation(config), nn.Conv1d(c, c, 1))
             for d in config.dilations)
         self.last = nn.Conv1d(c, config.map_channels + config.echo_channels, 1)
 
@@ -72,8 +75,8 @@ class FloorNetwork(nn.Module):
         super().__init__()
         d = config.map_channels
         self.blocks = nn.ModuleList(
-            _starting_at_zero(nn.GELU(), nn.Conv2d(d, d, 3, padding=1),
-                              nn.GELU(), nn.Conv2d(d, d, 3, padding=1))
+            _starting_at_zero(activation(config), nn.Conv2d(d, d, 3, padding=1),
+                              activation(config), nn.Conv2d(d, d, 3, padding=1))
             for _ in range(config.map_blocks))
         self.score = nn.Conv2d(d, 1, 1)
 

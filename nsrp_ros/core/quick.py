@@ -239,7 +239,7 @@ class QuickBackprojection:
                                  mode='sum', per_sample_weights=sight.echo_weights.flatten())
         features = torch.addmm(direct, echoes.view(n_rows, -1), self._echoes.weight.T)
         scale, shift = gates.flatten(0, 1).chunk(2, dim=1)
-        features = F.gelu(torch.addcmul(shift, features, scale)).unflatten(0, (n_cells, n_pairs))
+        features = self.model.activation(torch.addcmul(shift, features, scale)).unflatten(0, (n_cells, n_pairs))
 
         # PairPooling, whose heads and mean are rows of one matrix product for each cell. A bias
         # that all pairs share does not change their softmax.

@@ -44,6 +44,7 @@ WINDOWS = (0.25, 0.125)
 """Seconds of shorter windows, with which the full network is measured too."""
 SETS = ('hard', 'real')
 MICS = (4, 6)
+OURS = ('backprojection', 'backprojection_light')
 _BATCH = 32
 
 
@@ -55,11 +56,11 @@ def folder_name(title):
 def train_variant(title, options, out):
     """Train one variant unless that has been done; return its weights' path."""
     folder = out / folder_name(title)
-    weights = folder / 'backprojection.safetensors'
+    weights = folder / f'{options.method}.safetensors'
     if not weights.is_file():
         minutes = options.minutes / (4 if title == QUARTER else 1)
         run(TrainConfig(
-            'backprojection', stages=(options.stage,), batch_size=options.batch_size,
+            options.method, stages=(options.stage,), batch_size=options.batch_size,
             learning_rate=options.learning_rate, seed=options.seed, online=True,
             minutes=(minutes,), batches_per_epoch=options.batches_per_epoch,
             rooms_at_once=options.rooms_at_once, n_val=16, speech=options.speech,
@@ -113,6 +114,8 @@ def main(arguments=None):
         prog='python -m nsrp_ros.training.ablate', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
+    add('--method', default='backprojection_light', choices=OURS,
+        help='what to train without one of its ideas (%(default)s)')
     add('--out', type=Path, default=Path('runs/ablate'), help='folder (%(default)s)')
     add('--minutes', type=float, default=2.0, help='of training each (%(default)s)')
     add('--variants', nargs='+', choices=[*VARIANTS, QUARTER], default=[*VARIANTS, QUARTER])
