@@ -38,6 +38,10 @@ ARGUMENTS = [
         description='become active at once, or wait for a lifecycle manager; empty leaves it to '
         'params_file'),
     DeclareLaunchArgument(
+        'queue_size', default_value='',
+        description='windows that may wait for the localizer, many for a bag that is played faster '
+        'than it keeps up with; empty leaves it to params_file'),
+    DeclareLaunchArgument(
         'log_level', default_value='info',
         choices=['debug', 'info', 'warn', 'error', 'fatal'], description='what the node logs'),
 ]
@@ -50,6 +54,8 @@ def _nodes(context):
     chosen = {name: value[name] for name in ('method', 'device') if value[name]}
     if value['autostart']:
         chosen['autostart'] = value['autostart'] == 'true'
+    if value['queue_size']:
+        chosen['queue_size'] = int(value['queue_size'])
     nodes = [Node(
         package='nsrp_ros', executable='localizer', name='localizer',
         namespace=value['namespace'], output='screen', emulate_tty=True,

@@ -9,25 +9,34 @@ from nsrp_ros.core.config import WindowConfig
 from ruamel.yaml import YAML
 from ruamel.yaml import YAMLError
 
+STAMP_MARKS = ('auto', 'start', 'end', 'arrival')
+"""What a stamp may mark, as in the node's parameter stamp_marks."""
+_MICROPHONES = ('microphone_frames', 'microphone_frame_prefix', 'microphone_positions')
+
 
 @dataclass(frozen=True)
 class BagConfig:
-    """How a bag is localized; the node's parameters of the same names."""
+    """How a bag is localized; the node's parameters of the same names, with its defaults."""
 
     room_dims: tuple[float, ...]
     room_origin: tuple[float, ...] = (0.0, 0.0, 0.0)
     frame_id: str = 'map'
     microphone_frames: tuple[str, ...] = ()
+    microphone_frame_prefix: str = ''
+    """Instead of frames: channel k has the frame <prefix>k."""
     microphone_positions: tuple[float, ...] = ()
-    """Metres in frame_id, x, y, z one after another; instead of frames."""
+    """Metres, x, y, z one after another; instead of frames."""
+    microphone_positions_frame: str = ''
+    """The frame of the positions, such as base_link; empty is frame_id."""
     method: str = 'backprojection'
     map_resolution: float = 0.1
     min_microphones: int = 3
     silence_threshold_db: float = -60.0
-    min_confidence: float = 0.2
+    min_confidence: float = 0.5
     window_length: float = WindowConfig().length
     window_hop: float = WindowConfig().hop
     stamp_tolerance: float = WindowConfig().stamp_tolerance
+    stamp_marks: str = 'auto'
 
     def __post_init__(self):
         """Refuse what cannot be."""
@@ -39,9 +48,13 @@ class BagConfig:
             raise ValueError('room_dims and map_resolution must be above 0')
         if len(self.microphone_positions) % 3:
             raise ValueError('microphone_positions must hold x, y, z for each microphone')
-        if bool(self.microphone_positions) == bool(self.microphone_frames):
-            raise ValueError('either microphone_frames, of /tf or /tf_static in the bag, or '
-                             'microphone_positions must be given')
+        if sum(map(bool, (self.microphone_positions, self.microphone_frames,
+                          self.microphone_frame_prefix))) != 1:
+            raise ValueError('either microphone_frames or microphone_frame_prefix, of /tf or '
+                             '/tf_static in the bag, or microphone_positions must be given')
+        if self.stamp_marks not in STAMP_MARKS:
+            raise ValueError(f'stamp_marks must be one of {", ".join(STAMP_MARKS)}, got '
+                             f'{self.stamp_marks!r}')
         self.window  # refuses lengths that do not fit each other
 
     @property
@@ -98,10 +111,14 @@ def make_parser(description):
     add('--frame-id', help='frame of the room (map)')
     add('--microphone-frames', nargs='+', metavar='FRAME', help="TF frame of each channel's "
         'microphone')
-    add('--microphone-positions', nargs='+', metavar='X,Y,Z',
-        help='instead of frames, metres in the frame')
+    add('--microphone-frame-prefix', help='instead: channel k has the frame <prefix>k')
+    add('--microphone-positions', nargs='+', metavar='X,Y,Z', help='instead: metres in '
+        '--microphone-positions-frame')
+    add('--microphone-positions-frame', help="such as a robot's base_link (--frame-id)")
+    add('--stamp-marks', choices=STAMP_MARKS, help="what a chunk's stamp marks (auto: what the "
+        'drivers of that kind of audio do)')
     add('--method', help='what Localizer.load takes (backprojection)')
-    add('--min-confidence', type=float, help='below it there is no pose (0.2)')
+    add('--min-confidence', type=float, help='below it there is no pose (0.5)')
     add('--silence-threshold-db', type=float, help='dB full scale (-60)')
     add('--device', default='cpu', help='torch device (cpu)')
     return parser
@@ -128,8 +145,12 @@ def read_options(options):
 
     """
     values = read_parameters(options.params) if options.params else {}
-    for name in ('room_dims', 'room_origin', 'frame_id', 'microphone_frames', 'method',
-                 'min_confidence', 'silence_threshold_db'):
+    # The command line's microphones, of whichever kind, replace the file's.
+    for name in _MICROPHONES if any(getattr(options, name) for name in _MICROPHONES) else ():
+        values.pop(name, None)
+    for name in ('room_dims', 'room_origin', 'frame_id', 'microphone_frames',
+                 'microphone_frame_prefix', 'microphone_positions_frame', 'method',
+                 'min_confidence', 'silence_threshold_db', 'stamp_marks'):
         value = getattr(options, name)
         if value is not None:
             values[name] = tuple(value) if isinstance(value, list) else value
@@ -140,7 +161,6 @@ def read_options(options):
         except ValueError as error:
             raise ValueError(f'--microphone-positions must be like 0.5,0.4,1.1: {error}'
                              ) from error
-        values.pop('microphone_frames', None)
     if 'room_dims' not in values:
         raise ValueError('the room is not known: give --room-dims or --params')
     return BagConfig(**values)

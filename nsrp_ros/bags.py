@@ -1,48 +1,34 @@
 """
 Audio and transforms in recorded bags, MCAP or SQLite, read without ROS by the `rosbags` library.
 
+Every kind of audio that the node hears is read, by the same code (sources.py).
+
     with AudioBag('kitchen.mcap') as bag:
         for chunk in bag.chunks():  # samples (n, M), start_ns, sample_rate
             ...
         bag.positions('map', ['mic_0', 'mic_1'], stamp_ns)  # (2, 3) metres
 """
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nsrp_ros.bag_files import bag_files
 from nsrp_ros.bag_files import BagError
-from nsrp_ros.core.window import NS
+from nsrp_ros.bag_transforms import RecordedTransforms
+from nsrp_ros.bag_types import DEFINITIONS
+from nsrp_ros.bag_types import INFO
+from nsrp_ros.bag_types import KINDS
+from nsrp_ros.bag_types import TF
+from nsrp_ros.pace import Pace
 from nsrp_ros.samples import AudioError
-from nsrp_ros.samples import check_format
-from nsrp_ros.samples import samples_from_bytes
 import numpy as np
-from pytransform3d.transform_manager import NumpyTimeseriesTransform
-from pytransform3d.transform_manager import StaticTransform
-from pytransform3d.transform_manager import TemporalTransformManager
-from pytransform3d.transformations import transform_from_pq
 from rosbags.highlevel import AnyReader
 from rosbags.highlevel import AnyReaderError
 from rosbags.rosbag2 import ReaderError
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
-
-INFO = 'audio_common_msgs/msg/AudioInfo'
-STAMPED = 'audio_common_msgs/msg/AudioDataStamped'
-UNSTAMPED = 'audio_common_msgs/msg/AudioData'
-TF = 'tf2_msgs/msg/TFMessage'
-# Kinds that say themselves what they hold; the robot's own reader of them is used (sources.py).
-_SELF_DESCRIBED = {'audio_common_msgs/msg/AudioStamped': 'mgonzs13',
-                   'audio_utils_msgs/msg/AudioFrame': 'audio_utils'}
-DEFINITIONS = {
-    UNSTAMPED: 'uint8[] data\n',
-    STAMPED: 'std_msgs/Header header\naudio_common_msgs/AudioData audio\n',
-    INFO: 'uint8 channels\nuint32 sample_rate\nstring sample_format\nuint32 bitrate\n'
-          'string coding_format\n'}
-"""Those of ros-drivers, for bags from before Iron, which do not bring their own."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +67,9 @@ class AudioBag:
         Of the audio; may be left out where there is only one.
     info_topic : str, optional
         Of its AudioInfo; <topic>_info or the only one if left out.
+    stamp_marks : str, optional
+        What stamps mark, the 'start' or 'end' of a chunk, or 'arrival' to take no notice of
+        them; 'auto' is what the drivers of that kind do.
 
     Attributes
     ----------
@@ -88,13 +77,17 @@ class AudioBag:
         Of the audio, once the bag is open.
     count : int
         How many messages of audio there are.
+    n_channels : int
+        How many channels the audio that was read last has.
     damage : str
         What is missing of the bag, a sentence; empty if nothing.
 
     """
 
-    def __init__(self, path, topic=None, info_topic=None):
+    def __init__(self, path, topic=None, info_topic=None, stamp_marks='auto'):
         self._path, self._topic, self._info_topic = Path(path), topic, info_topic
+        self._stamp_marks = stamp_marks
+        self.n_channels = 0
 
     def __enter__(self):
         """
@@ -106,14 +99,10 @@ class AudioBag:
             If the bag or what is wanted of it is not there.
 
         """
-        store = get_typestore(Stores.ROS2_HUMBLE)
-        for name, text in DEFINITIONS.items():
-            store.register(get_types_from_msg(text, name))
         self._scratch = TemporaryDirectory(prefix='nsrp_bag_')
         try:
             files, self.damage = bag_files(self._path, Path(self._scratch.name))
-            self._reader = AnyReader(files, default_typestore=store)
-            self._reader.open()
+            self._reader = _open(files)
         except BagError:
             self._scratch.cleanup()
             raise
@@ -122,10 +111,11 @@ class AudioBag:
             raise BagError(_cannot_read(self._path, error)) from error
         try:
             self._audio = self._choose_audio()
-            self.topic, self._kind = self._audio.topic, self._audio.msgtype
+            self.topic, self._source = self._audio.topic, KINDS[self._audio.msgtype]
+            self._stamp_marks = self._what_stamps_mark()
             self.count = self._audio.msgcount
             self._infos = self._read_infos()
-            self._tree, self._start_ns = self._read_transforms()
+            self._transforms = self._read_transforms()
         except BaseException:
             self.__exit__()
             raise
@@ -137,8 +127,7 @@ class AudioBag:
         self._scratch.cleanup()
 
     def _choose_audio(self):
-        kinds = (STAMPED, UNSTAMPED, *_SELF_DESCRIBED)
-        found = [c for c in self._reader.connections if c.msgtype in kinds]
+        found = [c for c in self._reader.connections if c.msgtype in KINDS]
         names = ', '.join(sorted({c.topic for c in found})) or 'none'
         if self._topic is not None:
             found = [c for c in found if c.topic == self._topic]
@@ -151,11 +140,16 @@ class AudioBag:
             raise BagError(f'{self._path} has no audio; its topics: {every}'
                            + (f' ({self.damage})' if self.damage else ''))
         # A stamped topic says more than the same audio without stamps.
-        found = [c for c in found if c.msgtype != UNSTAMPED] or found
+        found = [c for c in found if KINDS[c.msgtype].stamped] or found
         if len({c.topic for c in found}) > 1:
             raise BagError(f'{self._path} has several topics with audio ({names}): choose one '
                            'with --topic')
         return found[0]
+
+    def _what_stamps_mark(self):
+        if not self._source.stamped or self._stamp_marks == 'auto':
+            return self._source.stamp_marks
+        return self._stamp_marks
 
     def _messages(self, connections):
         """Iterate over (time, message) of connections."""
@@ -170,7 +164,7 @@ class AudioBag:
 
     def _read_infos(self):
         """Read what the audio is, and from when on: a list of (time, AudioInfo)."""
-        if self._kind in _SELF_DESCRIBED:
+        if not self._source.info:
             return []
         found = [c for c in self._reader.connections if c.msgtype == INFO]
         wanted = self._info_topic or f'{self.topic}_info'
@@ -185,30 +179,12 @@ class AudioBag:
         return infos
 
     def _read_transforms(self):
-        """Read all transforms; return their tree, and the time that it counts from."""
-        moving, static = defaultdict(list), {}
-        connections = [c for c in self._reader.connections if c.msgtype == TF]
-        origin = self._reader.start_time
-        for connection in connections:
-            for _, message in self._messages([connection]):
-                for item in message.transforms:
-                    t, r = item.transform.translation, item.transform.rotation
-                    pq = np.array([t.x, t.y, t.z, r.w, r.x, r.y, r.z])
-                    if not np.isfinite(pq).all() or abs(np.linalg.norm(pq[3:]) - 1) > 1e-2:
-                        continue  # as tf2 does
-                    edge = item.child_frame_id, item.header.frame_id
-                    if connection.topic.endswith('tf_static'):
-                        static[edge] = pq
-                    else:
-                        moving[edge].append((_ns(item.header.stamp), pq))
-        tree = TemporalTransformManager()
-        for (child, parent), pq in static.items():
-            tree.add_transform(child, parent, StaticTransform(transform_from_pq(pq)))
-        for (child, parent), history in moving.items():
-            times, first = np.unique([ns for ns, _ in history], return_index=True)
-            tree.add_transform(child, parent, NumpyTimeseriesTransform(
-                (times - origin) / NS, np.array([history[k][1] for k in first])))
-        return tree, origin
+        transforms = RecordedTransforms(self._reader.start_time)
+        for connection in self._reader.connections:
+            if connection.msgtype == TF:
+                for _, message in self._messages([connection]):
+                    transforms.add(message, connection.topic.endswith('tf_static'))
+        return transforms
 
     def positions(self, frame_id, frames, stamp_ns):
         """
@@ -232,12 +208,22 @@ class AudioBag:
         found, missing = np.full((len(frames), 3), np.nan), {}
         for k, frame in enumerate(frames):
             try:
-                pose = self._tree.get_transform_at_time(
-                    frame, frame_id, (stamp_ns - self._start_ns) / NS)
-                found[k] = np.asarray(pose).reshape(4, 4)[:3, 3]
-            except (KeyError, ValueError) as error:
-                missing[frame] = str(error).strip('"')
+                found[k] = self.transform(frame_id, frame, stamp_ns)[:3, 3]
+            except LookupError as error:
+                missing[frame] = str(error)
         return found, missing
+
+    def transform(self, frame_id, frame, stamp_ns):
+        """
+        Look up the transform, shape (4, 4), that takes points of a frame to another.
+
+        Raises
+        ------
+        LookupError
+            If it is not known at that time; the text says why.
+
+        """
+        return self._transforms.lookup(frame_id, frame, stamp_ns)
 
     def chunks(self):
         """
@@ -255,45 +241,42 @@ class AudioBag:
 
         """
         infos, info = list(self._infos), self._infos[0][1] if self._infos else None
+        pace = Pace()
         for time_ns, message in self._messages([self._audio]):
             while infos and infos[0][0] <= time_ns:
-                info = infos.pop(0)[1]
+                newer = infos.pop(0)[1]
+                info, pace = newer, pace if newer == info else Pace()
             try:
-                yield self._chunk(message, info, time_ns)
+                chunk = self._source.chunk(message, info, self._stamp_marks, time_ns)
+                pace.check(chunk)
             except AudioError as problem:
                 yield BagChunk(None, time_ns, 0, problem)
-
-    def _chunk(self, message, info, time_ns):
-        if self._kind in _SELF_DESCRIBED:
-            source = _robot_source(self._kind)
-            chunk = source.chunk(message, None, source.stamp_marks, time_ns)
-            return BagChunk(chunk.samples, chunk.start_ns, chunk.sample_rate)
-        check_format(info.coding_format, info.sample_format, info.sample_rate, info.channels)
-        stamped = self._kind == STAMPED
-        data = message.audio.data if stamped else message.data
-        samples = samples_from_bytes(data, info.sample_format, info.channels)
-        if stamped:
-            start_ns = _ns(message.header.stamp)
-        else:  # a chunk without a stamp is taken to have ended when it was recorded
-            start_ns = time_ns - len(samples) * NS // info.sample_rate
-        return BagChunk(samples, start_ns, info.sample_rate)
+            else:
+                self.n_channels = chunk.samples.shape[1]
+                yield BagChunk(chunk.samples, chunk.start_ns, chunk.sample_rate)
 
 
-def _robot_source(kind):
-    """Return the reader of a kind that describes itself."""
-    try:
-        from nsrp_ros.sources import SOURCES
-    except ImportError as error:
-        raise BagError(f"{kind} is read by the robot's own code, which needs ROS: {error}"
-                       ) from error
-    return SOURCES[_SELF_DESCRIBED[kind]]
+def _open(files):
+    """Open a bag's files with the definitions that the audio in them needs."""
+    definitions = {}
+    while True:
+        store = get_typestore(Stores.ROS2_HUMBLE)
+        for name, text in definitions.items():
+            store.register(get_types_from_msg(text, name))
+        reader = AnyReader(files, default_typestore=store)
+        reader.open()
+        # Only one of the two packages of the same name can be in a robot, and so in its bags.
+        wanted = {}
+        for connection in reader.connections:
+            if connection.msgtype in KINDS:
+                wanted |= DEFINITIONS[connection.msgtype]
+        if wanted == definitions:
+            return reader
+        reader.close()
+        definitions = wanted
 
 
 def _cannot_read(path, error):
     """Say why a bag cannot be read."""
     return (f'{path} cannot be read here ({error or type(error).__name__}): it is truncated or '
             'damaged. `mcap recover` or `ros2 bag reindex` may repair it')
-
-
-def _ns(stamp):
-    return int(stamp.sec) * NS + int(stamp.nanosec)

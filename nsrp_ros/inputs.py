@@ -2,8 +2,9 @@
 
 import threading
 
+from nsrp_ros.distributions import SubscriptionEventCallbacks
+from nsrp_ros.pace import Pace
 from nsrp_ros.samples import AudioError
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
@@ -51,6 +52,7 @@ class AudioInput:
         self._on_fault = on_fault
         self._type, info_type = source.types()
         self._info = None
+        self._pace = Pace()
         self._unheard = threading.Event()
         self._infos = subscribe_latched(
             node, info_type, f'{topic}_info', self._on_info) if info_type else []
@@ -63,6 +65,7 @@ class AudioInput:
     def _on_info(self, info):
         if info != self._info:
             changed, self._info = self._info is not None, info
+            self._pace = Pace()
             if changed:
                 self._on_fault(AudioError(
                     'format change', 'the AudioInfo has changed; what was buffered is dropped'))
@@ -72,6 +75,7 @@ class AudioInput:
         try:
             chunk = self._source.chunk(message, self._info, self._stamp_marks, now_ns,
                                        self._n_channels)
+            self._pace.check(chunk)
         except AudioError as error:
             self._on_fault(error)
             return

@@ -29,6 +29,7 @@ from nsrp_ros.core.window import Discontinuity
 from nsrp_ros.core.window import level_db
 from nsrp_ros.core.window import NS
 from nsrp_ros.core.window import WindowBuffer
+from nsrp_ros.pipeline import FAINT_DB
 import numpy as np
 from tqdm import tqdm
 
@@ -117,15 +118,16 @@ def _locate(window, bag, config, localizer):
     level = level_db(signals)
     if level.max() < config.silence_threshold_db:
         raise Skip('silence')
-    positions, missing = microphones(bag, config, window.stamp_ns)
+    positions, missing = microphones(bag, config, window.stamp_ns, len(signals))
     if len(positions) != len(signals):
         raise Skip(f'channel count: the audio has {len(signals)} channels, but {len(positions)} '
                    'microphones are given')
     positions = positions - np.asarray(config.room_origin)
-    usable = np.isfinite(positions).all(axis=1) & np.isfinite(level)
+    heard = np.isfinite(level) & (level >= np.median(level[np.isfinite(level)]) - FAINT_DB)
+    usable = np.isfinite(positions).all(axis=1) & heard
     if usable.sum() < config.min_microphones:
         raise Skip(f'too few microphones: {usable.sum()} of {len(usable)} are usable: '
-                   + ('; '.join(missing.values()) or 'channels are constant'))
+                   + ('; '.join(missing.values()) or 'channels are dead or silent'))
     try:
         return localizer.locate(signals[usable], window.sample_rate, positions[usable],
                                 config.room_dims)
@@ -133,11 +135,21 @@ def _locate(window, bag, config, localizer):
         raise Skip(f'scene: {error}') from error
 
 
-def microphones(bag, config, stamp_ns):
+def microphones(bag, config, stamp_ns, n_channels):
     """Return where the microphones were, (M, 3) metres in frame_id, and what is missing."""
     if config.microphone_positions:
-        return np.reshape(config.microphone_positions, (-1, 3)), {}
-    return bag.positions(config.frame_id, config.microphone_frames, stamp_ns)
+        positions = np.reshape(config.microphone_positions, (-1, 3))
+        frame = config.microphone_positions_frame or config.frame_id
+        if frame == config.frame_id:
+            return positions, {}
+        try:
+            matrix = bag.transform(config.frame_id, frame, stamp_ns)
+        except LookupError as error:
+            return np.full(positions.shape, np.nan), {frame: str(error)}
+        return positions @ matrix[:3, :3].T + matrix[:3, 3], {}
+    frames = config.microphone_frames or [
+        f'{config.microphone_frame_prefix}{k}' for k in range(n_channels)]
+    return bag.positions(config.frame_id, frames, stamp_ns)
 
 
 def _track(tracker, stamp_ns, estimate, cells, config):
@@ -161,7 +173,7 @@ def main(arguments=None):
         if out.exists():
             raise ValueError(f'{out} exists already: choose another place with --out')
         localizer = Localizer.load(config.method, options.device)
-        with AudioBag(options.bag, options.topic, options.info_topic) as bag:
+        with AudioBag(options.bag, options.topic, options.info_topic, config.stamp_marks) as bag:
             print(f'{options.bag}: {bag.count} chunks of audio on {bag.topic}, {config.method}')
             return _run(bag, config, localizer, out)
     except (BagError, ValueError, WeightsError) as error:
@@ -183,8 +195,8 @@ def _run(bag, config, localizer, out):
             ended = f'only a part was read: {error}'
     write_table(rows, out / 'localized.csv')
     middle = rows[len(rows) // 2]['stamp_ns'] if rows else 0
-    draw(rows, microphones(bag, config, middle)[0], config.room_origin, config.room_dims,
-         out / 'localized.png')
+    draw(rows, microphones(bag, config, middle, bag.n_channels)[0], config.room_origin,
+         config.room_dims, out / 'localized.png')
     skipped = Counter(row['skipped'].split(':')[0].split(' of ')[0]
                       for row in rows if 'skipped' in row)
     print(f'{len(rows) - sum(skipped.values())} windows localized'

@@ -13,18 +13,9 @@ from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.squares import occupancy
 from nsrp_ros.core.squares import square_map
 from nsrp_ros.core.squares import UNKNOWN
-from nsrp_ros.core.window import NS
+from nsrp_ros.stamps import set_stamp
+from nsrp_ros.stamps import stamp_to_ns  # noqa: F401  it belongs with these for most importers
 import numpy as np
-
-
-def stamp_to_ns(stamp):
-    """Return a builtin_interfaces/Time as integer nanoseconds."""
-    return stamp.sec * NS + stamp.nanosec
-
-
-def set_stamp(stamp, time_ns):
-    """Write integer nanoseconds into a builtin_interfaces/Time."""
-    stamp.sec, stamp.nanosec = divmod(int(time_ns), NS)
 
 
 def pose_message(estimate, stamp_ns, frame_id, room_origin):

@@ -14,14 +14,15 @@ import math
 from audio_common_msgs.msg import AudioDataStamped
 from audio_common_msgs.msg import AudioInfo
 from nsrp_ros.core.window import NS
-from nsrp_ros.messages import set_stamp
+from nsrp_ros.distributions import ClockType
 from nsrp_ros.process import run_node
 from nsrp_ros.samples import bytes_from_samples
 from nsrp_ros.settings import declare_settings
 from nsrp_ros.settings import setting
+from nsrp_ros.stamps import set_stamp
 import rclpy
 from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
@@ -110,6 +111,11 @@ class AudioPlayer(Node):
             self._audio.publish(message)
             self._played += len(samples)
 
+    def wait_until_taken(self):
+        """Wait, but not long, for reliable listeners to have it all: the end takes it along."""
+        for publisher in (self._info, self._audio):
+            publisher.wait_for_all_acked(Duration(seconds=2))
+
     def _read(self):
         """Read a chunk, across the end where the file is played in a loop."""
         samples = self._file.read(self.config.chunk, dtype='float32', always_2d=True)
@@ -122,6 +128,7 @@ class AudioPlayer(Node):
 def _spin(node):
     """Spin until the file has been played, and what was published has been taken."""
     rclpy.spin_until_future_complete(node, node.finished)
+    node.wait_until_taken()
     node.get_logger().info('played to the end')
 
 

@@ -1,6 +1,7 @@
 """How a node of this package lives and ends as a process."""
 
 import gc
+import signal
 import sys
 
 import rclpy
@@ -42,6 +43,9 @@ def run_node(name, make_node, refusals=(), spin=rclpy.spin, args=None):
         if rclpy.ok():
             raise
     finally:
+        # Who is impatient, or has launch forward what the terminal sent already, interrupts twice:
+        # what is left takes no time, and is not to end in a traceback.
+        signal.signal(signal.SIGINT, lambda *_: None)
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()

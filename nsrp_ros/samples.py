@@ -22,6 +22,14 @@ _FORMATS = {
     'F64BE': ('>f8', 0, 1),
 }
 """GStreamer's names, which audio_common_msgs/AudioInfo uses too."""
+WRAPPED_SHARE = 0.03
+"""Share of an 8-bit chunk's steps across half the range from which on they are no sound: speech
+has none, and noise has as many only where it is clipped."""
+WRAPPED_MIDDLE = 0.02
+"""Share of its samples in the middle half of the range that a sound cannot do without on its way
+from one end to the other."""
+WRAPPED_SAMPLES = 64
+"""Fewest samples that either can be told of."""
 
 
 class AudioError(ValueError):
@@ -99,7 +107,8 @@ def samples_from_bytes(data, sample_format, n_channels):
     Raises
     ------
     AudioError
-        With the reason 'truncated' where the bytes do not make whole frames.
+        With the reason 'truncated' where the bytes do not make whole frames, or 'one byte' where
+        single bytes are what is left of longer samples.
 
     """
     kind, silence, full_scale = _FORMATS[sample_format.upper()]
@@ -113,9 +122,25 @@ def samples_from_bytes(data, sample_format, n_channels):
         samples = padded.view('<i4').reshape(-1, n_channels) >> 8
     else:
         samples = np.frombuffer(data, dtype=kind).reshape(-1, n_channels)
+    if size == 1:
+        _refuse_wrapped(samples, silence)
     if samples.dtype.kind == 'f':
         return samples.astype(np.float32)
     return ((samples.astype(np.float64) - silence) / full_scale).astype(np.float32)
+
+
+def _refuse_wrapped(samples, silence):
+    """Refuse bytes that jump from one end of their range to the other, as no sound does."""
+    if len(samples) < WRAPPED_SAMPLES:
+        return
+    centred = samples.astype(np.int16) - silence
+    jumps = np.abs(np.diff(centred, axis=0)) > 2 ** 7
+    # What was loud jumps all the time, what was quiet at every crossing of zero.
+    quiet = jumps.any() and (np.abs(centred) < 2 ** 6).mean() < WRAPPED_MIDDLE
+    if jumps.mean() > WRAPPED_SHARE or quiet:
+        raise AudioError('one byte', 'the 8-bit samples jump from one end of their range to the '
+                         'other: they are the lower bytes of 16-bit samples, from a driver that '
+                         'casts int16 to uint8; what they held is lost')
 
 
 def bytes_from_samples(samples):

@@ -11,10 +11,10 @@ from importlib import import_module
 import sys
 
 from nsrp_ros.core.window import NS
-from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.samples import AudioError
 from nsrp_ros.samples import check_format
 from nsrp_ros.samples import samples_from_bytes
+from nsrp_ros.stamps import stamp_to_ns
 import numpy as np
 
 _NATIVE = 'LE' if sys.byteorder == 'little' else 'BE'

@@ -13,7 +13,7 @@ from collections import deque
 import threading
 
 from nsrp_ros.core.window import NS
-from nsrp_ros.messages import stamp_to_ns
+from nsrp_ros.stamps import stamp_to_ns
 import numpy as np
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile

@@ -60,7 +60,7 @@ def test_every_argument_is_described(installed, name):
                             capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     for argument in ('params_file', 'namespace', 'use_sim_time', 'rviz', 'method', 'device',
-                     'autostart', 'log_level'):
+                     'autostart', 'queue_size', 'log_level'):
         assert f"'{argument}':" in result.stdout
     assert 'no description given' not in result.stdout
 

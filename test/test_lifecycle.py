@@ -1,5 +1,6 @@
 """The localizer is a managed node: nothing before it is active, nothing left afterwards."""
 
+from pathlib import Path
 import signal
 import time
 
@@ -87,6 +88,23 @@ def test_a_life(rig, anechoic):
     assert change(rig, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert state(rig) == State.PRIMARY_STATE_FINALIZED
     assert process.poll() is None and 'Traceback' not in process.log.read_text()
+
+
+@pytest.mark.parametrize('rig', [86], indirect=True)
+def test_ten_activations_leave_nothing_behind(rig, anechoic):
+    """Subscriptions, threads and descriptors are as many as after the first; it still locates."""
+    process = rig.start('node', **ROOM)
+    rig.wait_for_localizer()
+    folder = Path(f'/proc/{process.pid}')
+    counts = []
+    for _ in range(10):
+        assert change(rig, Transition.TRANSITION_DEACTIVATE)
+        assert rig.spin_until(lambda: listeners(rig) == [0, 0, 0, 0], 5)
+        assert change(rig, Transition.TRANSITION_ACTIVATE)
+        assert rig.spin_until(lambda: listeners(rig) == [1, 2, 1, 1], 5)
+        counts.append([len(list((folder / kind).iterdir())) for kind in ('task', 'fd')])
+    assert counts[-1] == counts[1], counts
+    assert locates(rig, anechoic) >= 2
 
 
 @pytest.mark.parametrize('rig', [62], indirect=True)

@@ -1,79 +1,36 @@
 """Bags: what was recorded is localized without ROS, and what is wrong with one is said."""
 
 import csv
+from dataclasses import fields
+import sqlite3
 import subprocess
 import sys
 
+from bag_recorder import AUDIO_UTILS
+from bag_recorder import MGONZS13
+from bag_recorder import record
+from bag_recorder import STAMPED
+from bag_recorder import START_NS
+from bag_recorder import UNSTAMPED
+from nsrp_ros.bag_options import BagConfig
 from nsrp_ros.bag_options import read_parameters
+from nsrp_ros.bag_options import STAMP_MARKS
 from nsrp_ros.bags import AudioBag
-from nsrp_ros.bags import DEFINITIONS
-from nsrp_ros.bags import INFO
-from nsrp_ros.bags import STAMPED
-from nsrp_ros.bags import TF
-from nsrp_ros.bags import UNSTAMPED
 from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.squares import occupancy
 from nsrp_ros.core.squares import square_map
 from nsrp_ros.core.window import NS
 from nsrp_ros.localize_bag import main
 from nsrp_ros.messages import grid_message
-from nsrp_ros.samples import bytes_from_samples
+from nsrp_ros.parameters import NodeConfig
+from nsrp_ros.sources import SOURCES
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer
-from rosbags.typesys import get_types_from_msg
-from rosbags.typesys import get_typestore
-from rosbags.typesys import Stores
 
-START_NS = 1_790_000_000 * NS
-CHUNK = 512
 ARGUMENTS = ['--room-dims', '6', '5', '3', '--method', 'srp_phat', '--min-confidence', '0']
 FRAMES = ['--microphone-frames', *(f'mic_{k}' for k in range(6))]
-
-
-def record(folder, anechoic, storage=StoragePlugin.MCAP, kind=STAMPED, lost=(), tf='/tf_static',
-           info=True, seconds=2.0, coding_format='wave'):
-    """Write a bag: chunks of the scene's audio but for the lost ones, its frames, its info."""
-    store = get_typestore(Stores.ROS2_JAZZY)
-    for name, text in DEFINITIONS.items():
-        store.register(get_types_from_msg(text, name))
-    make = store.types
-    samples = anechoic.signals(seconds).T
-
-    def header(ns, frame=''):
-        return make['std_msgs/msg/Header'](
-            make['builtin_interfaces/msg/Time'](*divmod(ns, NS)), frame)
-
-    with Writer(folder, version=9, storage_plugin=storage) as writer:
-        def topic(name, message_type):
-            connection = writer.add_connection(name, message_type, typestore=store)
-
-            def put(ns, message):
-                writer.write(connection, ns, store.serialize_cdr(message, message_type))
-            return put
-
-        frames, audio = topic(tf, TF), topic('/audio', kind)
-        for at in (START_NS, START_NS + round(seconds * NS)):
-            transforms = []
-            for k, p in enumerate(anechoic.mic_positions):
-                transforms.append(make['geometry_msgs/msg/TransformStamped'](
-                    header(at, 'map'), f'mic_{k}', make['geometry_msgs/msg/Transform'](
-                        make['geometry_msgs/msg/Vector3'](*map(float, p)),
-                        make['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0))))
-            frames(at, make[TF](transforms))
-        if info:  # arrives after the first audio, as from a driver that sends it now and then
-            topic('/audio_info', INFO)(START_NS + NS, make[INFO](
-                6, 16000, 'S16LE', 0, coding_format))
-        for k in range(len(samples) // CHUNK):
-            if k in lost:
-                continue
-            data = np.frombuffer(bytes_from_samples(samples[k * CHUNK:(k + 1) * CHUNK]), np.uint8)
-            at, plain = START_NS + k * CHUNK * NS // 16000, make[UNSTAMPED](data)
-            end = at + CHUNK * NS // 16000
-            audio(end, make[STAMPED](header(at), plain) if kind == STAMPED else plain)
-    return folder
 
 
 def rows_of(out):
@@ -131,7 +88,26 @@ def test_moving_frames_and_audio_without_stamps(anechoic, tmp_path):
     assert int(rows[0]['stamp_ns']) == pytest.approx(START_NS + NS // 2 - NS // 16000, abs=1000)
     with AudioBag(bag) as opened:
         late, missing = opened.positions('map', ['mic_0', 'mic_9'], START_NS + 10 * NS)
+        between, _ = opened.positions('map', ['mic_0'], START_NS + NS // 40)
     assert np.isnan(late).all() and sorted(missing) == ['mic_0', 'mic_9']
+    np.testing.assert_allclose(between[0], anechoic.mic_positions[0] + 0.02 / 40, atol=1e-9)
+
+
+def test_microphones_as_the_node_takes_them(anechoic, tmp_path):
+    """By a prefix of their frames, or fixed to a frame that moves, here the first of them."""
+    bag = record(tmp_path / 'bag', anechoic, tf='/tf', seconds=1.2)
+    prefix = ['--microphone-frame-prefix', 'mic_']
+    assert main([str(bag), *ARGUMENTS, *prefix, '--out', str(tmp_path / 'prefix')]) == 0
+    fixed = ['--microphone-positions-frame', 'mic_0', '--microphone-positions',
+             *(','.join(map(str, p)) for p in anechoic.mic_positions - anechoic.mic_positions[0])]
+    assert main([str(bag), *ARGUMENTS, *fixed, '--out', str(tmp_path / 'fixed')]) == 0
+    assert max(errors_of(tmp_path / 'prefix', anechoic)) < 0.3
+    assert rows_of(tmp_path / 'prefix') == rows_of(tmp_path / 'fixed')
+    both = [*ARGUMENTS, *prefix, *FRAMES, '--out', str(tmp_path / 'both')]
+    assert main([str(bag), *both]) == 1
+    lost = ['--microphone-positions-frame', 'nowhere', *fixed[2:]]
+    assert main([str(bag), *ARGUMENTS, *lost, '--out', str(tmp_path / 'lost')]) == 0
+    assert all('nowhere' in row['skipped'] for row in rows_of(tmp_path / 'lost'))
 
 
 def test_a_lost_chunk_is_a_gap(anechoic, tmp_path):
@@ -177,7 +153,7 @@ def test_what_is_missing_is_named(anechoic, tmp_path, capsys):
         return capsys.readouterr().err
 
     assert 'there is no bag' in complaint(tmp_path / 'x', *ARGUMENTS, *FRAMES)
-    silent = record(tmp_path / 'silent', anechoic, info=False, seconds=0.6)
+    silent = record(tmp_path / 'silent', anechoic, info_at=None, seconds=0.6)
     assert 'no AudioInfo' in complaint(silent, *ARGUMENTS, *FRAMES)
     whole = record(tmp_path / 'whole', anechoic, seconds=0.6)
     assert 'no audio on /x; its topics with audio: /audio' in complaint(
@@ -218,33 +194,93 @@ def test_maps_are_those_that_the_node_draws():
         assert cells.ravel().tolist() == list(message.data)
 
 
-def test_no_ros_is_needed():
-    """Nothing of ROS is imported."""
-    code = ('import sys, nsrp_ros.localize_bag; '
-            'print([m for m in sys.modules if m.startswith(("rclpy", "rosidl", "std_msgs"))])')
-    assert subprocess.check_output([sys.executable, '-c', code], text=True).strip() == '[]'
+# A machine that has never seen ROS: its packages, and nothing else, cannot be imported.
+WITHOUT_ROS = """
+import sys
+
+class NoRos:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition('.')[0]
+        if top.endswith(('_msgs', '_interfaces')) or top.startswith((
+                'rclpy', 'rcl_', 'rosidl', 'rpyutils', 'ament', 'launch', 'tf2', 'tf_trans')):
+            raise ModuleNotFoundError(f'No module named {name!r}')
+
+sys.meta_path.insert(0, NoRos())
+try:
+    import rclpy
+except ImportError:
+    from nsrp_ros.localize_bag import main
+    sys.exit(main())
+"""
 
 
-def test_audio_that_describes_itself(anechoic, tmp_path):
-    """Other packages' audio is read by the robot's own code; its stamps mark the chunks' ends."""
-    kind = 'audio_utils_msgs/msg/AudioFrame'
-    store = get_typestore(Stores.ROS2_JAZZY)
-    store.register(get_types_from_msg(
-        'std_msgs/Header header\nstring format\nuint32 channel_count\nuint32 sampling_frequency\n'
-        'uint32 frame_sample_count\nuint8[] data\n', kind))
-    make, samples = store.types, anechoic.signals(1.0).T
-    with Writer(tmp_path / 'bag', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        connection = writer.add_connection('/audio', kind, typestore=store)
-        for k in range(len(samples) // CHUNK):
-            data = np.frombuffer(bytes_from_samples(samples[k * CHUNK:(k + 1) * CHUNK]), np.uint8)
-            end = START_NS + (k + 1) * CHUNK * NS // 16000
-            header = make['std_msgs/msg/Header'](
-                make['builtin_interfaces/msg/Time'](*divmod(end, NS)), '')
-            writer.write(connection, end, store.serialize_cdr(
-                make[kind](header, 'signed_16', 6, 16000, CHUNK, data), kind))
-    given = ['--microphone-positions', *(','.join(map(str, p)) for p in anechoic.mic_positions)]
-    assert main([str(tmp_path / 'bag'), *ARGUMENTS, *given]) == 0
-    out = tmp_path / 'bag_localized'
-    assert max(errors_of(out, anechoic)) < 0.3
-    assert int(rows_of(out)[0]['stamp_ns']) == pytest.approx(
-        START_NS + NS // 2 - NS // 16000, abs=1000)
+@pytest.mark.parametrize('kind, storage', [
+    (STAMPED, StoragePlugin.SQLITE3), (UNSTAMPED, StoragePlugin.MCAP),
+    (MGONZS13, StoragePlugin.SQLITE3), (AUDIO_UTILS, StoragePlugin.MCAP)])
+def test_every_kind_of_audio_without_ros(kind, storage, anechoic, tmp_path):
+    """What the node hears is read from bags on a machine without ROS, with the same times."""
+    bag = record(tmp_path / 'bag', anechoic, storage, kind, seconds=1.2)
+    result = subprocess.run(
+        [sys.executable, '-c', WITHOUT_ROS, str(bag), *ARGUMENTS, *FRAMES], capture_output=True,
+        text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    errors = errors_of(tmp_path / 'bag_localized', anechoic)
+    assert len(errors) == 3 and max(errors) < 0.3
+    for k, row in enumerate(rows_of(tmp_path / 'bag_localized')):
+        assert int(row['stamp_ns']) == pytest.approx(
+            START_NS + NS // 2 + k * NS // 4 - NS // 16000, abs=1000)
+
+
+def test_the_robots_clock_does_not_matter(anechoic, tmp_path):
+    """A parameter file that follows /clock gives what one that does not gives."""
+    bag = record(tmp_path / 'bag', anechoic, seconds=1.2)
+    tables = []
+    for answer in ('true', 'false'):
+        path = tmp_path / f'{answer}.yaml'
+        path.write_text(f'localizer:\n  ros__parameters:\n    use_sim_time: {answer}\n'
+                        '    room_dims: [6.0, 5.0, 3.0]\n    method: srp_phat\n')
+        assert main([str(bag), '--params', str(path), *FRAMES,
+                     '--out', str(tmp_path / answer)]) == 0
+        tables.append(rows_of(tmp_path / answer))
+    assert tables[0] == tables[1] and len(tables[0]) == 3
+
+
+@pytest.mark.parametrize('kind', [STAMPED, UNSTAMPED, MGONZS13, AUDIO_UTILS])
+def test_bags_that_define_no_messages(kind, anechoic, tmp_path):
+    """Such as SQLite wrote before Iron: they are ours, of the package that was there."""
+    bag = record(tmp_path / 'bag', anechoic, StoragePlugin.SQLITE3, kind, seconds=0.6)
+    file, = bag.glob('*.db3')
+    with sqlite3.connect(file) as connection:
+        connection.execute('DELETE FROM message_definitions')
+        connection.execute("UPDATE topics SET type_description_hash = ''")
+    connection.close()
+    (bag / 'metadata.yaml').unlink()
+    with AudioBag(file) as opened:
+        chunks = list(opened.chunks())
+        where, missing = opened.positions('map', ['mic_0'], START_NS)
+    assert not missing and where[0] == pytest.approx(anechoic.mic_positions[0])
+    assert not any(chunk.problem for chunk in chunks)
+    np.testing.assert_allclose(np.concatenate([chunk.samples for chunk in chunks]),
+                               anechoic.signals(0.6).T[:len(chunks) * 512], atol=2e-5)
+    assert chunks[0].start_ns == START_NS
+
+
+def test_what_a_stamp_marks_can_be_said(anechoic, tmp_path):
+    """As the node can be told, for drivers that do not do what is usual."""
+    bag = record(tmp_path / 'bag', anechoic, seconds=0.6)
+    starts = {}
+    for marks in STAMP_MARKS:
+        with AudioBag(bag, stamp_marks=marks) as opened:
+            starts[marks] = next(opened.chunks()).start_ns - START_NS
+    chunk_ns = 512 * NS // 16000
+    assert starts == {'auto': 0, 'start': 0, 'end': -chunk_ns, 'arrival': 0}
+    with pytest.raises(ValueError, match='stamp_marks must be one of'):
+        BagConfig(room_dims=(6, 5, 3), microphone_frames=('a', 'b'), stamp_marks='middle')
+
+
+def test_the_defaults_are_the_nodes():
+    """What is not said means the same for a bag as on the robot."""
+    ours = {spec.name: spec.default for spec in fields(BagConfig) if spec.name != 'room_dims'}
+    theirs = {spec.name: spec.default for spec in fields(NodeConfig)}
+    assert ours == {name: theirs[name] for name in ours}
+    assert all(source.stamp_marks in STAMP_MARKS for source in SOURCES.values())

@@ -67,3 +67,36 @@ def test_audio_that_cannot_be_located_is_refused(changes, reason):
     with pytest.raises(samples.AudioError) as caught:
         samples.check_format(**good | changes)
     assert caught.value.reason == reason
+
+
+def voice(level, seconds=0.5):
+    """Return something like a vowel, (T, 2) int16: harmonics of 120 Hz and a little breath."""
+    time = np.arange(round(seconds * 16000)) / 16000
+    rng = np.random.default_rng(0)
+    wave = sum(np.sin(2 * np.pi * 120 * k * time + k) / k for k in range(1, 20))
+    wave = wave / np.abs(wave).max() + 0.01 * rng.standard_normal(len(time))
+    return (level * np.stack([wave, 0.7 * wave], axis=1) * 2 ** 15).astype(np.int16)
+
+
+@pytest.mark.parametrize('level', [0.9, 0.1, 0.01, 0.001])
+def test_int16_cast_to_bytes_is_refused(level):
+    """One respeaker driver does that: loud or quiet, what comes is told from 8-bit audio."""
+    pcm = voice(level)
+    for chunk in pcm[:7680].reshape(15, 512, 2):
+        with pytest.raises(samples.AudioError, match='int16 to uint8') as caught:
+            samples.samples_from_bytes(chunk.astype(np.uint8).tobytes(), 'U8', 2)
+        assert caught.value.reason == 'one byte'
+
+
+@pytest.mark.parametrize('name, offset', [('U8', 128), ('S8', 0)])
+def test_audio_of_8_bits_is_not_refused(name, offset):
+    """Vowels as loud as can be, noise short of clipping, silence, and clicks."""
+    noise = np.clip(0.25 * np.random.default_rng(1).standard_normal((8000, 2)), -1, 1)
+    clicks = np.zeros((8000, 2))
+    clicks[::100] = 0.99
+    for sound in (voice(0.99) / 2 ** 15, noise, clicks, np.zeros((8000, 2))):
+        data = np.clip(np.round(sound * 128) + offset, offset - 128, offset + 127)
+        data = data.astype('u1' if offset else 'i1')
+        for chunk in data[:7680].reshape(15, 512, 2):
+            decoded = samples.samples_from_bytes(chunk.tobytes(), name, 2)
+            np.testing.assert_allclose(decoded * 128 + offset, chunk)

@@ -139,7 +139,7 @@ def test_the_wrong_package_is_told(tmp_path):
 
 
 PARAMETERS = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frame_prefix': 'mic_',
-              'method': 'srp_phat'}
+              'method': 'srp_phat', 'queue_size': 100}  # none is lost if the machine is busy
 
 
 @pytest.mark.parametrize('domain, kind, jitter_ns', [
@@ -150,7 +150,7 @@ def test_each_kind_is_heard_from_another_process(tmp_path, anechoic, domain, kin
     environment = with_the_other_audio_common_msgs() if kind == 'mgonzs13' else {}
     if kind == 'audio_utils':
         audio_frame()
-    np.save(tmp_path / 'signals.npy', anechoic.signals(3.0))
+    np.save(tmp_path / 'signals.npy', anechoic.signals(4.0))
     np.save(tmp_path / 'mics.npy', anechoic.mic_positions)
     rig = Rig(domain, tmp_path)
     process = rig.start('node', environment, audio_source=kind, **PARAMETERS)
@@ -162,8 +162,7 @@ def test_each_kind_is_heard_from_another_process(tmp_path, anechoic, domain, kin
             env=os.environ | {'ROS_DOMAIN_ID': str(domain)} | environment)
         try:
             assert rig.spin_until(lambda: len(rig.heard.poses) >= 8, 60), (
-                process.log.read_text(), (tmp_path / 'player.log').read_text(),
-                rig.heard.status[-1:])
+                rig.values(), process.log.read_text(), (tmp_path / 'player.log').read_text())
             values = rig.settled()
         finally:
             playing.terminate()
@@ -177,7 +176,7 @@ def test_each_kind_is_heard_from_another_process(tmp_path, anechoic, domain, kin
                         p.y - anechoic.source_position[1]) < 0.15
         since = stamp_to_ns(pose.header.stamp) - start_ns - 7999 * NS // 16000
         if kind == 'ros_drivers':
-            assert -NS // 10 < since < 3 * NS + jitter_ns
+            assert -NS // 10 < since < 4 * NS + jitter_ns
         else:  # a whole number of hops after the first window's end
             assert abs((since + NS // 8) % (NS // 4) - NS // 8) < jitter_ns
     assert kind in values['audio']
