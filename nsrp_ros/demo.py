@@ -11,13 +11,16 @@ import argparse
 import contextlib
 import json
 from pathlib import Path
-import subprocess
 import sys
 import time
 
 from nsrp_ros.demo_observer import Observer
 from nsrp_ros.demo_pictures import draw_animation
 from nsrp_ros.demo_pictures import draw_still
+from nsrp_ros.node_process import check_alive
+from nsrp_ros.node_process import node_process
+from nsrp_ros.node_process import ProcessEnded
+from nsrp_ros.node_process import wait_until
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import TALKERS
 import numpy as np
@@ -44,13 +47,13 @@ def main(args=None):
             localizers = [stack.enter_context(_localizer(method, observer, options))
                           for method in options.methods]
             _wait_for_listeners(observer, localizers)
-            room = stack.enter_context(_process('simulated_room', 'simulated_room', out, [
+            room = stack.enter_context(node_process('simulated_room', 'simulated_room', out, [
                 '-p', 'loop:=false', '-p', f'turn_seconds:={options.turn_seconds}',
                 '-p', f'rt60:={options.rt60}', '-p', f'speech:={options.speech}']))
             print(observer.heading())
             _watch(observer, [room, *localizers])
         summary = observer.summary()
-    except DemoError as error:
+    except ProcessEnded as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -69,10 +72,6 @@ def main(args=None):
     return 0
 
 
-class DemoError(RuntimeError):
-    """A process of the demo failed; the text says which and where its log is."""
-
-
 def _options(args):
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0].strip())
     parser.add_argument('--methods', nargs='+', default=['srp_phat', 'backprojection'],
@@ -88,53 +87,23 @@ def _options(args):
     return parser.parse_args(args)
 
 
-@contextlib.contextmanager
-def _process(module, name, out, arguments):
-    """Start a node of this package with its log in a file, and interrupt it at the end."""
-    log = out / f'{name}.log'
-    with log.open('w') as file:
-        process = subprocess.Popen(
-            [sys.executable, '-m', f'nsrp_ros.{module}', '--ros-args', *arguments],
-            stdout=file, stderr=subprocess.STDOUT)
-        process.name, process.log = name, log
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()  # SIGINT is ignored where jobs run in the background
-                try:
-                    process.wait(timeout=5)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-
-
 def _localizer(method, observer, options):
     dims = ', '.join(f'{d:.3f}' for d in observer.room_dims)
     frames = ', '.join(f'mic_{k}' for k in range(len(observer.mic_positions)))
-    return _process('node', f'localizer_{method}', options.output, [
+    return node_process('node', f'localizer_{method}', options.output, [
         '-r', f'__ns:=/{observer.namespace(method)}', '-r', 'audio:=/audio',
         '-r', 'audio_info:=/audio_info', '-p', f'method:={method}', '-p', 'threads:=1',
         '-p', f'room_dims:=[{dims}]', '-p', f'microphone_frames:=[{frames}]',
         '-p', 'silence_threshold_db:=-45.0'])
 
 
-def _check_alive(processes):
-    for process in processes:
-        if process.poll() not in (None, 0):
-            tail = process.log.read_text().strip().splitlines()[-3:]
-            raise DemoError(f'{process.name} ended with {process.returncode} '
-                            f'({process.log}):\n' + '\n'.join(tail))
-
-
 def _wait_for_listeners(observer, localizers):
-    deadline = time.monotonic() + START_TIMEOUT
-    print('starting the localizers ...', end='', flush=True)
-    while observer.count_subscribers('/audio') < len(localizers):
-        _check_alive(localizers)
-        if time.monotonic() > deadline:
-            raise DemoError(f'the localizers did not listen within {START_TIMEOUT:.0f} s')
+    def spin():
         rclpy.spin_once(observer, timeout_sec=0.2)
         print('.', end='', flush=True)
+    print('starting the localizers ...', end='', flush=True)
+    wait_until(lambda: observer.count_subscribers('/audio') >= len(localizers), localizers, spin,
+               START_TIMEOUT, 'the localizers did not listen')
     print(' ready')
 
 
@@ -146,7 +115,7 @@ def _watch(observer, processes):
         if printed is not None and time.monotonic() < printed + 0.25:
             continue  # hearing comes first: a line late is no harm, a message lost is
         printed = time.monotonic()
-        _check_alive(processes)
+        check_alive(processes)
         for line in observer.new_lines():
             print(line, flush=True)
         if ended is None and processes[0].poll() is not None:

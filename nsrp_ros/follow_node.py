@@ -19,18 +19,19 @@ from nsrp_ros.core.following import FollowConfig
 from nsrp_ros.core.following import Follower
 from nsrp_ros.core.tracking import Talker
 from nsrp_ros.core.window import NS
+from nsrp_ros.distributions import ClockType
 from nsrp_ros.health import Health
 from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.process import run_node
 from nsrp_ros.settings import declare_settings
 from nsrp_ros.settings import setting
+from nsrp_ros.settings import updated_settings
 from nsrp_ros.talker_messages import MapError
 from nsrp_ros.talker_messages import track_points
 from nsrp_ros.transforms import LookupFailure
 from nsrp_ros.transforms import make_listener
 import numpy as np
 from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
@@ -46,27 +47,28 @@ class FollowSettings:
 
     robot_frame: str = setting('base_link', "the robot's frame")
     distance: float = setting(
-        _FOLLOW.distance, 'metres that are kept from the talker', 0.01, 20.0)
+        _FOLLOW.distance, 'metres that are kept from the talker', 0.01, 20.0, live=True)
     hysteresis: float = setting(
         _FOLLOW.hysteresis, 'metres that a talker must have moved before there is a new target or '
-        'mask', 0.0, 20.0)
+        'mask', 0.0, 20.0, live=True)
     interval: float = setting(
         _FOLLOW.interval, 'seconds of audio between two targets, and two masks, at least',
-        0.0, 60.0)
+        0.0, 60.0, live=True)
     loyalty: float = setting(
         _FOLLOW.loyalty, 'seconds of silence after which another talker is followed instead',
-        0.0, 600.0)
+        0.0, 600.0, live=True)
     max_spread: float = setting(
         _FOLLOW.max_spread, "metres, standard deviation, beyond which a talker's place is too "
-        'vague to go there', 0.01, 20.0)
+        'vague to go there', 0.01, 20.0, live=True)
     slow_radius: float = setting(
         1.5, 'metres around talkers within which the robot is to slow down; 0 publishes no mask',
-        0.0, 20.0)
+        0.0, 20.0, live=True)
     slow_value: int = setting(
         70, 'value of the mask there, 100 less the percentage of the full speed '
-        '(with base 100 and multiplier -1)', 1, 100)
+        '(with base 100 and multiplier -1)', 1, 100, live=True)
     forget_after: float = setting(
-        10.0, 'seconds without any talker_tracks after which the mask is emptied', 0.1, 3600.0)
+        10.0, 'seconds without any talker_tracks after which the mask is emptied',
+        0.1, 3600.0, live=True)
 
     def __post_init__(self):
         """Refuse what no single range can."""
@@ -88,6 +90,8 @@ class FollowNode(Node):
         super().__init__('follow', **kwargs)
         self.config = declare_settings(self, FollowSettings)
         self._follower = Follower(self.config.follow)
+        self._stale = False  # whether the mask is to be drawn anew though nobody has moved
+        self.add_on_set_parameters_callback(self._on_parameters)
         self._listener = make_listener(self)
         self._health = Health(self, 'following', 'talker_tracks')
         self._extent = None  # (frame_id, MapMetaData) of the room
@@ -100,6 +104,15 @@ class FollowNode(Node):
         self.create_subscription(OccupancyGrid, 'likelihood', self._on_grid, LATCHED)
         self.create_subscription(PointCloud2, 'talker_tracks', self._on_tracks, 50)
         self.create_timer(0.25, self._on_silence, clock=self._steady)
+
+    def _on_parameters(self, changes):
+        """Take new parameters from the next talker_tracks on."""
+        before = self.config
+        self.config, result = updated_settings(before, changes)
+        self._follower.configure(self.config.follow)
+        self._stale |= (before.slow_radius, before.slow_value) != (
+            self.config.slow_radius, self.config.slow_value)
+        return result
 
     def _on_grid(self, message):
         self._extent = message.header.frame_id, message.info
@@ -144,9 +157,11 @@ class FollowNode(Node):
     def _mask(self, header, places):
         """Publish a mask if talkers have come, gone or moved."""
         if not self.config.slow_radius:
-            return
+            if self._masked is None or not len(self._masked):
+                return
+            places = places[:0]  # masks are latched: the last one is not to stay
         stamp_ns = stamp_to_ns(header.stamp)
-        if self._masked is not None and stamp_ns >= self._masked_ns:
+        if self._masked is not None and stamp_ns >= self._masked_ns and not self._stale:
             if stamp_ns - self._masked_ns < self.config.interval * NS:
                 return
             if len(places) == len(self._masked) and (
@@ -173,6 +188,7 @@ class FollowNode(Node):
         self._masks.publish(OccupancyGrid(
             header=header, info=info, data=array.array('b', cells.tobytes())))
         self._masked, self._masked_ns = places, stamp_to_ns(header.stamp)
+        self._stale = False
 
 
 def _talker(point):

@@ -1,36 +1,18 @@
 """
-The localizer's parameters: one dataclass from which the node declares them.
+The localizer's parameters: one dataclass from which the node declares them (settings.py).
 
 Each field carries its description, its range and whether it may change while the node runs;
 `NodeConfig` refuses combinations that make no sense, with a sentence.
 """
 
 from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import fields
-from dataclasses import replace
 import math
 
 from nsrp_ros.core.config import WindowConfig
+from nsrp_ros.settings import setting
 from nsrp_ros.sources import SOURCES
-from rcl_interfaces.msg import FloatingPointRange
-from rcl_interfaces.msg import IntegerRange
-from rcl_interfaces.msg import ParameterDescriptor
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.exceptions import ParameterUninitializedException
-from rclpy.parameter import Parameter
 
 _WINDOW = WindowConfig()
-# An empty list has no type of its own in ROS: a field without a default is declared by its type.
-_LIST_TYPES = {tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
-               tuple[int, ...]: Parameter.Type.INTEGER_ARRAY,
-               tuple[str, ...]: Parameter.Type.STRING_ARRAY}
-
-
-def _parameter(default, description, low=None, high=None, live=False):
-    return field(default=default, metadata={
-        'description': description, 'range': (low, high), 'live': live})
-
 
 _CHOICES = {
     'room_source': ('parameters', 'map'),
@@ -45,86 +27,86 @@ _CHOICES = {
 class NodeConfig:
     """What the localizer node can be told; the descriptions are its documentation."""
 
-    autostart: bool = _parameter(
+    autostart: bool = setting(
         True, 'configure and activate itself at the start; False leaves both to a lifecycle '
         'manager')
-    method: str = _parameter(
+    method: str = setting(
         'backprojection', "'srp_phat', 'srp_phat_2d', a network in models/ such as "
         "'backprojection', or the path of a .safetensors file")
-    device: str = _parameter('cpu', "torch device that networks run on, such as 'cuda:0'")
-    threads: int = _parameter(0, "CPU threads a network may use; 0 leaves torch's choice", 0, 256)
-    frame_id: str = _parameter('map', 'frame of the room and of everything that is published')
-    room_source: str = _parameter(
+    device: str = setting('cpu', "torch device that networks run on, such as 'cuda:0'")
+    threads: int = setting(0, "CPU threads a network may use; 0 leaves torch's choice", 0, 256)
+    frame_id: str = setting('map', 'frame of the room and of everything that is published')
+    room_source: str = setting(
         'parameters', "where the room comes from: 'parameters' (room_dims, room_origin) or 'map' "
         '(what is known of a nav_msgs/OccupancyGrid on the topic map, and room_height)')
-    room_dims: tuple[float, ...] = _parameter(
+    room_dims: tuple[float, ...] = setting(
         (), 'length, width and height of the room along the axes of frame_id, metres; required '
         'unless room_source is map')
-    room_origin: tuple[float, ...] = _parameter(
+    room_origin: tuple[float, ...] = setting(
         (0.0, 0.0, 0.0), "the room's lowest corner in frame_id, metres")
-    room_height: float = _parameter(
+    room_height: float = setting(
         2.5, 'height of the room where room_source is map, metres', 0.5, 50.0)
-    map_resolution: float = _parameter(
+    map_resolution: float = setting(
         0.1, "side of the likelihood map's square cells, metres", 0.01, 2.0, live=True)
-    audio_source: str = _parameter(
+    audio_source: str = setting(
         'ros_drivers_stamped', "the kind of audio messages: 'ros_drivers_stamped' "
         "(audio_common_msgs/AudioDataStamped with AudioInfo), 'ros_drivers' (AudioData with "
         "AudioInfo; it has no stamp, so the time of arrival is taken), 'mgonzs13' (AudioStamped "
         "of the other audio_common_msgs) or 'audio_utils' (audio_utils_msgs/AudioFrame)")
-    audio_topics: tuple[str, ...] = _parameter(
+    audio_topics: tuple[str, ...] = setting(
         ('audio',), 'a topic for each device, or for each channel, in the order of the '
         'microphones; an AudioInfo is on <topic>_info')
-    audio_channels: tuple[int, ...] = _parameter(
+    audio_channels: tuple[int, ...] = setting(
         (), 'how many channels each of several topics has; empty where all have as many')
-    stamp_marks: str = _parameter(
+    stamp_marks: str = setting(
         'auto', "what a chunk's stamp marks, its 'start' or its 'end'; 'auto' is what the "
         "drivers of audio_source do, and 'arrival' takes no notice of stamps")
-    device_clocks: str = _parameter(
+    device_clocks: str = setting(
         'shared', "'shared' where the stamps of several topics can be trusted to a tenth of a "
         "millisecond, 'separate' where offset and drift are to be found by ear first")
-    device_timeout: float = _parameter(
+    device_timeout: float = setting(
         0.3, 'seconds of audio that a device may be behind the others before it is left out',
         0.05, 1.5, live=True)
-    max_clock_offset: float = _parameter(
+    max_clock_offset: float = setting(
         0.1, "how far one device's clock may be off another's, seconds", 0.005, 0.2)
-    microphone_source: str = _parameter(
+    microphone_source: str = setting(
         'tf', "where microphone positions come from: 'tf' (microphone_frames or "
         "microphone_frame_prefix), 'pose_array' (the topic microphones) or 'fixed' "
         '(microphone_positions)')
-    microphone_frames: tuple[str, ...] = _parameter(
+    microphone_frames: tuple[str, ...] = setting(
         (), "TF frame of each audio channel's microphone, in the channels' order")
-    microphone_frame_prefix: str = _parameter(
+    microphone_frame_prefix: str = setting(
         '', 'instead of microphone_frames: channel k has the frame <prefix>k')
-    microphone_positions: tuple[float, ...] = _parameter(
+    microphone_positions: tuple[float, ...] = setting(
         (), "the microphones' x, y, z one after another, metres in microphone_positions_frame")
-    microphone_positions_frame: str = _parameter(
+    microphone_positions_frame: str = setting(
         '', 'the frame of microphone_positions, such as base_link; empty is frame_id')
-    transform_timeout: float = _parameter(
+    transform_timeout: float = setting(
         0.2, 'how long a window waits for a transform that has not arrived yet, seconds',
         0.0, 5.0, live=True)
-    pose_timeout: float = _parameter(
+    pose_timeout: float = setting(
         0.0, 'age from which on a stamped PoseArray is stale, seconds; 0 means never',
         0.0, 3600.0, live=True)
-    min_microphones: int = _parameter(
+    min_microphones: int = setting(
         3, 'fewest microphones that an estimate may rest on (two leave a whole hyperbola)',
         2, 1024, live=True)
-    silence_threshold_db: float = _parameter(
+    silence_threshold_db: float = setting(
         -60.0, 'a window is silent where its loudest channel is below this level, dB full scale',
         -200.0, 0.0, live=True)
-    min_confidence: float = _parameter(
+    min_confidence: float = setting(
         0.5, 'no pose is published where the confidence is below this; likelihood is',
         0.0, 1.0, live=True)
-    latency_budget: float = _parameter(
+    latency_budget: float = setting(
         0.5, 'seconds from the arrival of a window to its estimate beyond which diagnostics warn',
         0.01, 60.0, live=True)
-    window_length: float = _parameter(
+    window_length: float = setting(
         _WINDOW.length, 'length of a window, seconds', 0.1, 10.0)
-    window_hop: float = _parameter(
+    window_hop: float = setting(
         _WINDOW.hop, 'time between two windows, seconds', 0.01, 10.0)
-    stamp_tolerance: float = _parameter(
+    stamp_tolerance: float = setting(
         _WINDOW.stamp_tolerance, "how far a chunk's stamp may stray from the sample count before "
         'it counts as a gap or an overlap, seconds (at most half a chunk)', 0.0001, 1.0)
-    queue_size: int = _parameter(
+    queue_size: int = setting(
         2, 'windows that may wait for the localizer; beyond it the oldest is dropped', 1, 1000)
 
     def __post_init__(self):
@@ -203,64 +185,3 @@ class NodeConfig:
     def window(self):
         """Return how windows are cut, as the core wants it."""
         return WindowConfig(self.window_length, self.window_hop, self.stamp_tolerance)
-
-
-def _descriptor(spec):
-    low, high = spec.metadata['range']
-    descriptor = ParameterDescriptor(
-        description=spec.metadata['description'], read_only=not spec.metadata['live'])
-    if low is not None and spec.type is int:
-        descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
-    elif low is not None:
-        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-    return descriptor
-
-
-def declare(node):
-    """
-    Declare every field of NodeConfig on a node and read what the user set.
-
-    Raises
-    ------
-    ValueError, rclpy.exceptions.ParameterException
-        With a sentence about the value that is wrong.
-
-    """
-    values = {}
-    for spec in fields(NodeConfig):
-        default = spec.default
-        if isinstance(default, tuple):
-            default = list(default) or _LIST_TYPES[spec.type]
-        node.declare_parameter(spec.name, default, _descriptor(spec))
-        try:
-            value = node.get_parameter(spec.name).value
-        except ParameterUninitializedException:
-            value = None
-        if value is not None:
-            values[spec.name] = tuple(value) if isinstance(spec.default, tuple) else value
-    return NodeConfig(**values)
-
-
-def updated(config, parameters):
-    """
-    Apply changes that arrive while the node runs.
-
-    Parameters
-    ----------
-    config : NodeConfig
-        What is in force.
-    parameters : list of rclpy.parameter.Parameter
-        What somebody asks for; names that are not ours are left alone.
-
-    Returns
-    -------
-    tuple
-        The new NodeConfig and the SetParametersResult; the old one where it was refused.
-
-    """
-    ours = {spec.name for spec in fields(NodeConfig)}
-    changes = {p.name: p.value for p in parameters if p.name in ours}
-    try:
-        return replace(config, **changes), SetParametersResult(successful=True)
-    except (TypeError, ValueError) as error:
-        return config, SetParametersResult(successful=False, reason=str(error))

@@ -5,7 +5,8 @@ From chunks of audio to estimates, between the node's subscriptions and its publ
     worker thread   -> once the transforms are there: positions at the audio's time
                     -> Localizer.locate -> publish
 
-A window that cannot be trusted is skipped, with its reason counted; no pose is ever made up.
+A window that cannot be trusted is skipped, with its reason counted; no pose is ever made up. Every
+window that is cut is counted, and so is what became of it: located, or skipped for one reason.
 """
 
 import threading
@@ -101,9 +102,11 @@ class Pipeline:
                 self._status.skip(item.kind, f'{item.kind} of {item.seconds:+.3f} s in '
                                   f'{self._topics[device]}; what was buffered before it is '
                                   'dropped')
-            elif self._worker.put((item, time.monotonic())) is not None:
-                self._status.skip('queue full', 'the localizer is slower than the audio; the '
-                                  'oldest window is dropped')
+                continue
+            self._status.cut()
+            if self._worker.put((item, time.monotonic())) is not None:
+                self._status.skip_window('queue full', 'the localizer is slower than the audio; '
+                                         'the oldest window is dropped')
 
     def fault(self, device, error):
         """Count audio of a device that could not be decoded."""
@@ -119,7 +122,11 @@ class Pipeline:
     def close(self):
         """Let the window in hand finish, and publish nothing any more."""
         self._stopping.set()
-        self._worker.stop()
+        for _ in self._worker.stop():
+            self._skip_stopped()
+
+    def _skip_stopped(self):
+        self._status.skip_window('stopped', 'the node stopped before the window was located')
 
     def _cut(self, device, chunk):
         if self._alone is not None:
@@ -147,14 +154,17 @@ class Pipeline:
         try:
             estimate, room = self._locate(window)
             if self._stopping.is_set():
+                self._skip_stopped()
                 return
             self._publish(estimate, window, room)
         except Skip as skip:
-            self._status.skip(skip.reason, str(skip))
+            self._status.skip_window(skip.reason, str(skip))
             return
         except Exception as error:  # noqa: B902  whatever it is, the next window may be well
-            if not self._stopping.is_set():
-                self._status.skip('error', f'{type(error).__name__}: {error}')
+            if self._stopping.is_set():
+                self._skip_stopped()
+            else:
+                self._status.skip_window('error', f'{type(error).__name__}: {error}')
             return
         self._status.located(estimate, window.stamp_ns, time.monotonic() - arrived)
 

@@ -129,18 +129,8 @@ class SimulatedRoom(Node):
         return self._start_ns + sample * NS // SAMPLE_RATE
 
     def _publish_frames(self, time_ns):
-        message = TFMessage()
-        for frame, position in self._mics.items():
-            if frame in self._hidden:
-                continue
-            transform = TransformStamped(child_frame_id=frame)
-            transform.header.frame_id = self._frame_id
-            set_stamp(transform.header.stamp, time_ns)
-            t = transform.transform.translation
-            t.x, t.y, t.z = (float(v) for v in position)
-            transform.transform.rotation.w = 1.0
-            message.transforms.append(transform)
-        self._tf.publish(message)
+        shown = {f: p for f, p in self._mics.items() if f not in self._hidden}
+        self._tf.publish(frames_message(shown, self._frame_id, time_ns))
 
     def _publish_truth(self, first, last):
         length = len(self._signals)
@@ -153,6 +143,37 @@ class SimulatedRoom(Node):
                 p.x, p.y, p.z = (float(v) for v in turn.position)
                 message.pose.orientation.w = 1.0
                 self._truth.publish(message)
+
+
+def frames_message(mics, frame_id, time_ns):
+    """
+    Say where microphones are.
+
+    Parameters
+    ----------
+    mics : dict
+        The frame of each to its position (3,), metres in `frame_id`.
+    frame_id : str
+        The room's.
+    time_ns : int
+        When they are there, nanoseconds.
+
+    Returns
+    -------
+    tf2_msgs.msg.TFMessage
+        Not turned against the room.
+
+    """
+    message = TFMessage()
+    for frame, position in mics.items():
+        transform = TransformStamped(child_frame_id=frame)
+        transform.header.frame_id = frame_id
+        set_stamp(transform.header.stamp, time_ns)
+        t = transform.transform.translation
+        t.x, t.y, t.z = (float(v) for v in position)
+        transform.transform.rotation.w = 1.0
+        message.transforms.append(transform)
+    return message
 
 
 def _triples(name, flat):

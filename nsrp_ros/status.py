@@ -12,7 +12,7 @@ LOG_PERIOD = 5.0
 """Seconds between two warnings of the same reason."""
 QUIET_AFTER = 2.0
 """Seconds without a chunk from which on the audio is said to have stopped."""
-QUIET_REASONS = ('silence', 'low confidence')
+QUIET_REASONS = ('silence', 'low confidence', 'stopped')
 """Reasons that are no fault: logged for those who debug only."""
 
 
@@ -88,8 +88,19 @@ class Status:
             self._values |= {'latency_ms': f'{1e3 * latency:.1f}',
                              'processing_ms': f'{1e3 * seconds:.1f}'}
 
+    def cut(self):
+        """Count a window that was cut from the audio."""
+        with self._lock:
+            self._counts['windows'] += 1
+
+    def skip_window(self, reason, sentence):
+        """Count a window that was cut and will not be located, as `skip` does."""
+        with self._lock:
+            self._counts['not located'] += 1
+        self.skip(reason, sentence)
+
     def skip(self, reason, sentence):
-        """Count a window or chunk that was skipped, and log the reason, but not too often."""
+        """Count something that was not used or not published, and log why, but not too often."""
         now = time.monotonic()
         with self._lock:
             self._skipped[reason] += 1
@@ -112,7 +123,9 @@ class Status:
             level, text = self._verdict(config)
             values = {
                 'method': config.method, 'audio': self._audio(config),
-                'located': self._counts['located'], 'microphones': self._microphones,
+                # Those that are neither yet wait, or are in hand.
+                'windows': self._counts['windows'], 'located': self._counts['located'],
+                'not located': self._counts['not located'], 'microphones': self._microphones,
                 'over latency_budget': self._counts['over latency_budget']}
             values |= {f'missing {name}': why for name, why in self._missing.items()}
             values |= {f'{word} channels': ', '.join(map(str, numbers))

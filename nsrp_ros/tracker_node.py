@@ -23,6 +23,7 @@ from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.process import run_node
 from nsrp_ros.settings import declare_settings
 from nsrp_ros.settings import setting
+from nsrp_ros.settings import updated_settings
 from nsrp_ros.talker_messages import grid_values
 from nsrp_ros.talker_messages import MapError
 from nsrp_ros.talker_messages import marker_messages
@@ -51,39 +52,46 @@ class TrackerSettings:
     frame_prefix: str = setting('voice_', 'a talker has the TF frame <prefix><id>')
     height: float = setting(
         0.0, "metres above the map's floor at which talkers are shown: maps tell no height",
-        0.0, 3.0)
+        0.0, 3.0, live=True)
     sharpness: float = setting(
         _PEAKS.sharpness, "power that maps are raised to: 1 for backprojection's posteriors, more "
-        "for other methods' scores", 0.1, 100.0)
+        "for other methods' scores", 0.1, 100.0, live=True)
     min_mass: float = setting(
-        _PEAKS.min_mass, "share of a map's mass below which a peak is nobody", 0.0001, 1.0)
+        _PEAKS.min_mass, "share of a map's mass below which a peak is nobody",
+        0.0001, 1.0, live=True)
     birth_mass: float = setting(
         _TRACKING.birth_mass, "share of a map's mass that a peak needs to make a new talker",
-        0.0, 1.0)
+        0.0, 1.0, live=True)
     radius: float = setting(
-        _PEAKS.radius, 'metres within which the mass near a peak is its own', 0.01, 10.0)
+        _PEAKS.radius, 'metres within which the mass near a peak is its own',
+        0.01, 10.0, live=True)
     separation: float = setting(
-        _PEAKS.separation, 'metres between two peaks of a map', 0.01, 10.0)
-    max_peaks: int = setting(_PEAKS.max_peaks, 'most peaks of a map', 1, 100)
+        _PEAKS.separation, 'metres between two peaks of a map', 0.01, 10.0, live=True)
+    max_peaks: int = setting(_PEAKS.max_peaks, 'most peaks of a map', 1, 100, live=True)
     agility: float = setting(
         _TRACKING.agility, 'by how much the speed of a talker changes in a second, m/s',
-        0.001, 10.0)
+        0.001, 10.0, live=True)
     blur: float = setting(
-        _TRACKING.blur, 'metres by which peaks miss talkers beyond their own spread', 0.001, 10.0)
+        _TRACKING.blur, 'metres by which peaks miss talkers beyond their own spread',
+        0.001, 10.0, live=True)
     confirmations: int = setting(
         _TRACKING.confirmations, 'windows that somebody must be heard in to become a talker',
-        1, 100)
+        1, 100, live=True)
     confirmation_time: float = setting(
         _TRACKING.confirmation_time, 'seconds without being heard after which somebody who is no '
-        'talker yet is forgotten', 0.01, 100.0)
+        'talker yet is forgotten', 0.01, 100.0, live=True)
     patience: float = setting(
-        _TRACKING.patience, 'seconds of silence after which a talker is forgotten', 0.01, 3600.0)
+        _TRACKING.patience, 'seconds of silence after which a talker is forgotten',
+        0.01, 3600.0, live=True)
+    max_spread: float = setting(
+        _TRACKING.max_spread, "metres, standard deviation, from which on a talker's place is not "
+        'known any more and he is forgotten', 0.1, 100.0, live=True)
     voice_time: float = setting(
         _TRACKING.voice_time, 'seconds for which somebody who was heard is said to be talking',
-        0.01, 100.0)
+        0.01, 100.0, live=True)
     delay: float = setting(
         _TRACKING.delay, "seconds from when a talker was where a map says to that map's stamp: "
-        "half the localizer's window_length", 0.0, 10.0)
+        "half the localizer's window_length", 0.0, 10.0, live=True)
 
     def __post_init__(self):
         """Refuse what no single range can."""
@@ -100,7 +108,7 @@ class TrackerSettings:
                        confirmations=self.confirmations,
                        confirmation_time=self.confirmation_time, patience=self.patience,
                        voice_time=self.voice_time, birth_mass=self.birth_mass, delay=self.delay,
-                       peaks=peaks)
+                       max_spread=self.max_spread, peaks=peaks)
 
 
 class TrackerNode(Node):
@@ -110,6 +118,7 @@ class TrackerNode(Node):
         super().__init__('tracker', **kwargs)
         self.config = declare_settings(self, TrackerSettings)
         self._tracker = TalkerTracker(self.config.tracking)
+        self.add_on_set_parameters_callback(self._on_parameters)
         self._health = Health(self, 'tracking', 'likelihood', quiet=('low confidence',))
         self._grids, self._poses = {}, {}  # what waits for the other, by stamp
         self._talkers = self.create_publisher(PoseArray, 'talkers', 10)
@@ -118,6 +127,12 @@ class TrackerNode(Node):
         self._frames = self.create_publisher(TFMessage, '/tf', 100)
         self.create_subscription(OccupancyGrid, 'likelihood', self._on_grid, 50)
         self.create_subscription(PoseStamped, 'source_pose', self._on_pose, 50)
+
+    def _on_parameters(self, changes):
+        """Take new parameters from the next map on; who is known stays so."""
+        self.config, result = updated_settings(self.config, changes)
+        self._tracker.configure(self.config.tracking)
+        return result
 
     def _on_grid(self, message):
         if self.config.wait_for_pose:
@@ -155,16 +170,18 @@ class TrackerNode(Node):
     def _track(self, grid, pose):
         """Find the talkers of a map, and publish whom the tracker knows."""
         try:
-            peaks = find_peaks(*grid_values(grid), self.config.tracking.peaks)
+            values, x, y = grid_values(grid)
         except MapError as error:
             self._health.skip('bad map', str(error))
             return
+        peaks = find_peaks(values, x, y, self.config.tracking.peaks)
         if pose is not None and peaks:
             # The localizer looks closer than its map's cells are.
             closer = np.array([pose.pose.position.x, pose.pose.position.y])
             if np.linalg.norm(closer - peaks[0].position) <= self.config.radius:
                 peaks[0] = replace(peaks[0], position=closer)
-        talkers = self._tracker.update(stamp_to_ns(grid.header.stamp), peaks)
+        talkers = self._tracker.update(stamp_to_ns(grid.header.stamp), peaks,
+                                       _box(x, y, grid.info.resolution))
         height = grid.info.origin.position.z + self.config.height
         about = (talkers, grid.header, height)
         self._talkers.publish(talkers_message(*about))
@@ -175,6 +192,11 @@ class TrackerNode(Node):
             self._frames.publish(frames)
         self._health.did(peaks=len(peaks), talkers=len(talkers),
                          talking=sum(t.talking for t in talkers))
+
+
+def _box(x, y, resolution):
+    """Return the corners (2, 2) of a map whose cells have their centres there."""
+    return np.array([[x[0], y[0]], [x[-1], y[-1]]]) + resolution * np.array([[-0.5], [0.5]])
 
 
 def main(args=None):

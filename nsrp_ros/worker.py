@@ -44,12 +44,22 @@ class Worker:
         return dropped
 
     def stop(self, timeout=0.7):
-        """Let the item in hand finish, for at most `timeout` seconds, and drop the others."""
+        """
+        Let the item in hand finish, for at most `timeout` seconds, and drop the others.
+
+        Returns
+        -------
+        list
+            Those that were dropped, the oldest first.
+
+        """
         with self._condition:
             self._stopped = True
+            dropped = [item for item, _ in self._items]
             self._items.clear()
             self._condition.notify()
         self._thread.join(timeout)
+        return dropped
 
     def _run(self):
         while True:

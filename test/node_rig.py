@@ -18,10 +18,12 @@ from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.window import NS
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.samples import bytes_from_samples
+from rcl_interfaces.srv import SetParametersAtomically
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
@@ -177,6 +179,17 @@ class Rig:
         n = len(self.heard.status)
         assert self.spin_until(lambda: len(self.heard.status) > n + 1, 10)
         return self.values()
+
+    def set_parameters(self, node, **values):
+        """Set parameters of a node, all or none; return the result."""
+        client = self.node.create_client(
+            SetParametersAtomically, f'{node}/set_parameters_atomically')
+        assert client.wait_for_service(timeout_sec=20)
+        future = client.call_async(SetParametersAtomically.Request(parameters=[
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]))
+        assert self.spin_until(future.done, 10)
+        self.node.destroy_client(client)
+        return future.result().result
 
     def close(self):
         """End the processes as Ctrl-C would; return their exit codes."""

@@ -123,6 +123,33 @@ def test_masks_follow_talkers_and_silence_empties_them(rig):
     assert stamp_to_ns(rig.masks[2].header.stamp) == last_ns
 
 
+def test_parameters_change_while_it_runs(rig):
+    """A new distance is a new goal, a new radius a new mask, and none empties it."""
+    rig.place_robot(1.0, 1.0)
+    for _ in range(4):
+        rig.say(talker(1, 4.0, 1.0))
+    assert rig.spin_until(lambda: len(rig.goals) == len(rig.masks) == 1, 5)
+    assert rig.set_parameters(
+        'follow', distance=2.0, slow_radius=0.5, forget_after=60.0).successful
+    for _ in range(4):
+        rig.say(talker(1, 4.0, 1.0))
+    assert rig.spin_until(lambda: len(rig.goals) == len(rig.masks) == 2, 5)
+    assert rig.goals[1].pose.position.x == pytest.approx(2.0, abs=1e-3)
+    assert 0 < np.count_nonzero(rig.masks[1].data) < np.count_nonzero(rig.masks[0].data) / 4
+    assert rig.set_parameters('follow', slow_radius=0.0).successful
+    for _ in range(4):
+        rig.say(talker(1, 4.0, 1.0))
+    assert rig.spin_until(lambda: len(rig.masks) == 3, 5)
+    assert not any(rig.masks[2].data)
+    refused = rig.set_parameters('follow', distance=3.0, hysteresis=math.nan)
+    assert not refused.successful and 'hysteresis' in refused.reason
+    refused = rig.set_parameters('follow', robot_frame='base')
+    assert not refused.successful and 'read-only' in refused.reason
+    rig.say(talker(1, 4.0, 1.0))
+    rig.spin(0.3)
+    assert len(rig.goals) == 2 and len(rig.masks) == 3
+
+
 def test_other_clouds_are_named(rig):
     """A laser's points are skipped with their reason."""
     rig.tracks.publish(PointCloud2(point_step=16))

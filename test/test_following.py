@@ -62,6 +62,16 @@ def test_a_clock_that_is_set_back_is_no_reason_to_wait():
     assert follower.target(NS, follower.choose(NS, [talker(2, 3, 0)]), (0, 0)).number == 2
 
 
+def test_another_distance_is_another_target():
+    """Though nobody has moved; another hysteresis is not."""
+    follower = Follower(FollowConfig(distance=1.0))
+    assert follower.target(0, talker(1, 3, 0), (0, 0)).position[0] == pytest.approx(2)
+    follower.configure(FollowConfig(distance=1.0, hysteresis=2.0))
+    assert follower.target(2 * NS, talker(1, 4, 0), (0, 0)) is None
+    follower.configure(FollowConfig(distance=2.0, hysteresis=2.0))
+    assert follower.target(3 * NS, talker(1, 4, 0), (0, 0)).position[0] == pytest.approx(2)
+
+
 @pytest.mark.parametrize('change', [{'distance': 0.0}, {'max_spread': -1.0}, {'interval': -1.0},
                                     {'hysteresis': float('nan')}])
 def test_configurations_that_cannot_be(change):

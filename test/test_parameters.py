@@ -2,8 +2,9 @@
 
 from dataclasses import fields
 
-from nsrp_ros import parameters
 from nsrp_ros.parameters import NodeConfig
+from nsrp_ros.settings import declare_settings
+from nsrp_ros.settings import updated_settings
 import pytest
 import rclpy
 from rclpy.context import Context
@@ -33,7 +34,8 @@ def make_node():
 
 def test_what_the_user_sets_arrives(make_node):
     """Overrides reach the configuration with their types, defaults fill the rest."""
-    config = parameters.declare(make_node(**ROOM, map_resolution=0.25, min_microphones=4))
+    config = declare_settings(make_node(**ROOM, map_resolution=0.25, min_microphones=4),
+                              NodeConfig)
     assert config == NodeConfig(**ROOM, map_resolution=0.25, min_microphones=4)
     assert config.window.length == 0.5
 
@@ -41,7 +43,7 @@ def test_what_the_user_sets_arrives(make_node):
 def test_every_parameter_is_described(make_node):
     """Descriptions, ranges and what may change live are there for `ros2 param describe`."""
     node = make_node(**ROOM)
-    parameters.declare(node)
+    declare_settings(node, NodeConfig)
     for spec in fields(NodeConfig):
         descriptor = node.describe_parameter(spec.name)
         assert len(descriptor.description) > 10
@@ -75,6 +77,7 @@ def test_what_stamps_mark_depends_on_the_source():
 
 
 @pytest.mark.parametrize('values, sentence', [
+    (ROOM | {'min_confidence': float('nan')}, 'min_confidence'),
     ({'microphone_frames': ('a', 'b')}, 'room_dims must be three numbers'),
     (ROOM | {'room_dims': (6.0, 5.0)}, 'room_dims must be three numbers'),
     (ROOM | {'room_dims': (6.0, -5.0, 3.0)}, 'room_dims must be above 0'),
@@ -103,15 +106,18 @@ def test_what_stamps_mark_depends_on_the_source():
 def test_wrong_values_are_refused(make_node, values, sentence):
     """The sentence names the parameter."""
     with pytest.raises((ValueError, rclpy.exceptions.ParameterException), match=sentence):
-        parameters.declare(make_node(**values))
+        declare_settings(make_node(**values), NodeConfig)
 
 
 def test_live_changes_are_all_or_nothing():
     """A change that makes no sense leaves everything as it was, and says why."""
     config = NodeConfig(**ROOM)
-    changed, result = parameters.updated(config, [Parameter('min_microphones', value=2)])
+    changed, result = updated_settings(config, [Parameter('min_microphones', value=2)])
     assert result.successful and changed.min_microphones == 2
-    same, result = parameters.updated(config, [Parameter('frame_id', value='')])
+    same, result = updated_settings(config, [Parameter('frame_id', value='')])
     assert not result.successful and 'frame_id' in result.reason and same is config
-    other, result = parameters.updated(config, [Parameter('use_sim_time', value=True)])
+    same, result = updated_settings(config, [Parameter('min_microphones', value=4),
+                                             Parameter('min_confidence', value=None)])
+    assert not result.successful and 'min_confidence' in result.reason and same is config
+    other, result = updated_settings(config, [Parameter('use_sim_time', value=True)])
     assert result.successful and other == config

@@ -129,6 +129,45 @@ def test_maps_that_cannot_be_read_are_named(rig):
     assert rig.settled()['skipped: bad map'] == 1
 
 
+def test_parameters_change_while_it_runs(rig):
+    """They count from the next map on, and nobody is forgotten; what makes no sense is refused."""
+    for _ in range(4):
+        rig.see((2.0, 2.0, 1.0))
+    assert rig.wait_for_tracks(4)['id'].tolist() == [1]
+    assert rig.set_parameters('tracker', patience=100.0, max_spread=50.0, height=1.5).successful
+    rig.pause(30)
+    rig.see((4.0, 4.0, 1.0))
+    points = rig.wait_for_tracks(5)
+    assert points['id'].tolist() == [1] and points['z'].tolist() == [ORIGIN[2] + 1.5]
+    # As a whole: a radius fits a separation or does not, whatever they were before.
+    refused = rig.set_parameters('tracker', patience=1.0, radius=2.0)
+    assert not refused.successful and 'at most separation' in refused.reason
+    assert rig.set_parameters('tracker', radius=2.0, separation=2.5).successful
+    rig.pause(5)
+    rig.see((4.0, 4.0, 1.0))
+    assert rig.wait_for_tracks(6)['id'].tolist() == [1]
+    assert rig.set_parameters('tracker', patience=1.0).successful
+    rig.pause(5)
+    rig.see((4.0, 4.0, 1.0))
+    assert rig.wait_for_tracks(7)['id'].tolist() == []
+    refused = rig.set_parameters('tracker', frame_prefix='talker_')
+    assert not refused.successful and 'read-only' in refused.reason
+
+
+def test_nobody_walks_out_of_the_map(rig):
+    """Who was walking towards a wall when he fell silent is said to be in the room, or nowhere."""
+    for k in range(12):
+        rig.see((4.2 + 0.15 * k, 2.5, 1.0))
+    assert rig.wait_for_tracks(12)['id'].tolist() == [1]
+    for _ in range(8):
+        rig.pause(0.25)
+        rig.see((0.5, 0.5, 1.0))
+    rig.wait_for_tracks(20)
+    x = [track_points(cloud)['x'] for cloud in rig.tracks]
+    assert max(max(xs) for xs in x if len(xs)) <= ORIGIN[0] + DIMS[0] + 1e-3
+    assert 1 not in rig.wait_for_tracks(20)['id']
+
+
 def test_parameters_that_cannot_be(tmp_path):
     """The node says why and exits with 1."""
     rig = Rig(82, tmp_path)

@@ -77,6 +77,45 @@ def test_after_a_long_silence_nobody_is_taken_for_somebody_else():
     assert tracker.update(START_NS + 60 * 10 ** 9, [peak(2.1, 2)]) == []
 
 
+def test_who_could_be_anywhere_is_forgotten():
+    """However patient the tracker is: a place that is not known is no place."""
+    for max_spread, known in ((0.8, False), (50.0, True)):
+        tracker = TalkerTracker(TrackingConfig(max_spread=max_spread, patience=100.0))
+        follow(tracker, [[peak(2, 2)]] * 8)
+        end_ns = START_NS + 7 * HOP_NS
+        assert len(tracker.update(end_ns + 10 ** 9, [])) == 1
+        assert bool(tracker.update(end_ns + 20 * 10 ** 9, [])) is known
+        if not known:
+            assert tracker.update(end_ns + 21 * 10 ** 9, [peak(2, 2)]) == []
+
+
+def test_nobody_walks_through_walls():
+    """Who walks to a wall and is silent is said to be at it, then forgotten; others stay."""
+    box = [(0.0, 0.0), (6.0, 5.0)]
+    tracker, said = TalkerTracker(), []
+    for k in range(40):
+        maps = [peak(1, 1)] + ([peak(3 + 0.2 * k, 4)] if k < 14 else [])
+        said.append(tracker.update(START_NS + k * HOP_NS, maps, box))
+    walker = [[t.position for t in talkers if t.position[1] > 3] for talkers in said]
+    assert all(walker[3:15]) and not any(walker[32:])
+    assert max(p[0] for places in walker for p in places) <= 6.0
+    free = TalkerTracker()
+    for k in range(32):
+        talkers = free.update(START_NS + k * HOP_NS, [] if k >= 14 else [peak(3 + 0.2 * k, 4)])
+    assert talkers[0].position[0] > 6.5
+    assert [t.number for t in said[-1] if t.position[1] < 2] == [1]
+
+
+def test_rules_change_and_everybody_stays():
+    """Talkers keep their numbers, and those who are not talkers yet what speaks for them."""
+    tracker = TalkerTracker(TrackingConfig(confirmations=3))
+    follow(tracker, [[peak(1, 1)], [peak(1, 1)], [peak(1, 1), peak(4, 4)]])
+    tracker.configure(TrackingConfig(confirmations=2, patience=2.0))
+    said = tracker.update(START_NS + 3 * HOP_NS, [peak(1, 1), peak(4, 4)])
+    assert [t.number for t in said] == [1, 2]
+    assert tracker.update(START_NS + 15 * HOP_NS, []) == []
+
+
 def test_faint_peaks_confirm_but_do_not_make_talkers():
     """A peak below birth_mass is nobody new, however often it shows."""
     maps = [[peak(1, 1), peak(4, 4, 0.1)]] * 12
@@ -116,8 +155,8 @@ def test_memory_does_not_grow():
 
 
 @pytest.mark.parametrize('change', [
-    {'agility': 0.0}, {'patience': -1.0}, {'gate': float('nan')}, {'delay': -0.1},
-    {'confirmations': 0}, {'birth_mass': 2.0}])
+    {'agility': 0.0}, {'patience': -1.0}, {'max_spread': 0.0}, {'way_out': -1.0},
+    {'gate': float('nan')}, {'delay': -0.1}, {'confirmations': 0}, {'birth_mass': 2.0}])
 def test_configurations_that_cannot_be(change):
     """They are refused when made."""
     with pytest.raises(ValueError):

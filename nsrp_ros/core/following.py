@@ -104,6 +104,20 @@ class Follower:
         self._heard_ns = 0  # when he was last heard
         self._last: tuple | None = None  # (number, talker's place, stamp) of the last target
 
+    def configure(self, config):
+        """
+        Follow by other rules from now on.
+
+        Parameters
+        ----------
+        config : FollowConfig
+            See there; with another distance there is another target, though nobody has moved.
+
+        """
+        if config.distance != self.config.distance:
+            self._last = None
+        self.config = config
+
     def choose(self, stamp_ns, talkers):
         """
         Choose whom to follow.

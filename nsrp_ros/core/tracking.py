@@ -56,6 +56,12 @@ class TrackingConfig:
     """Seconds without being heard after which somebody who is no talker yet is forgotten."""
     patience: float = 8.0
     """Seconds of silence after which a talker is forgotten."""
+    max_spread: float = 2.0
+    """Metres, standard deviation of the position in its worst direction, from which on it says
+    nothing any more: the talker is forgotten."""
+    way_out: float = 0.5
+    """Metres outside the map at which a talker is forgotten: nobody walks through walls, but who
+    stands at one may seem to be behind it."""
     voice_time: float = 0.6
     """Seconds for which somebody who was heard is said to be talking."""
     birth_mass: float = 0.3
@@ -69,7 +75,7 @@ class TrackingConfig:
     def __post_init__(self):
         """Refuse what cannot be."""
         for name in ('agility', 'settling', 'speed', 'blur', 'gate', 'confirmation_time',
-                     'patience', 'voice_time'):
+                     'patience', 'max_spread', 'way_out', 'voice_time'):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f'{name} must be above 0, got {value}')
@@ -121,6 +127,22 @@ class TalkerTracker:
     """
 
     def __init__(self, config=TrackingConfig()):
+        self._tracks: dict = {}  # Stone Soup's track: number
+        self._last_ns: int | None = None
+        self._next_number = 1
+        self._candidates: set = set()  # tracks of those who are no talkers yet
+        self.configure(config)
+
+    def configure(self, config):
+        """
+        Track by other rules from the next map on; who is known stays so.
+
+        Parameters
+        ----------
+        config : TrackingConfig
+            See there.
+
+        """
         self.config = config
         motion = OrnsteinUhlenbeck(config.agility ** 2, 1 / config.settling)
         self._predictor = KalmanPredictor(CombinedLinearGaussianTransitionModel([motion, motion]))
@@ -128,21 +150,20 @@ class TalkerTracker:
         self._associator = GNNWith2DAssignment(DistanceHypothesiser(
             self._predictor, self._updater, Mahalanobis(), missed_distance=config.gate))
         # Of the prior only the velocity counts: positions come from the first peak.
-        self._initiator = MultiMeasurementInitiator(
+        initiator = MultiMeasurementInitiator(
             GaussianState([[0.0]] * 4, np.diag([1.0, config.speed ** 2] * 2)),
             UpdateTimeDeleter(timedelta(seconds=config.confirmation_time)),
             self._associator, self._updater, min_points=config.confirmations)
-        self._tracks: dict = {}  # Stone Soup's track: number
-        self._last_ns: int | None = None
-        self._next_number = 1
+        initiator.holding_tracks = self._candidates
+        self._initiator = initiator
 
     def reset(self):
         """Forget everybody; numbers are not used again."""
         self._tracks.clear()
-        self._initiator.holding_tracks.clear()
+        self._candidates.clear()
         self._last_ns = None
 
-    def update(self, stamp_ns, peaks):
+    def update(self, stamp_ns, peaks, box=None):
         """
         Take the peaks of one map in.
 
@@ -152,6 +173,9 @@ class TalkerTracker:
             The map's stamp: the time of its window's last sample, nanoseconds.
         peaks : list of nsrp_ros.core.peaks.Peak
             Empty where nobody is heard.
+        box : array_like, optional
+            Shape (2, 2), metres: the map's lower and upper corner (x, y). Nobody is said to be
+            outside, and who would be far outside is forgotten.
 
         Returns
         -------
@@ -176,6 +200,7 @@ class TalkerTracker:
             else:
                 track.append(hypothesis.prediction)
         self._merge(heard_at)
+        self._lose(box)
         born = self._initiator.initiate(
             {d for d in detections - taken if d.metadata['mass'] >= self.config.birth_mass},
             heard_at)
@@ -184,7 +209,8 @@ class TalkerTracker:
             self._next_number += 1
         for track in self._tracks:
             del track[:-self._kept(track)]
-        return [self._talker(track, number, heard_at) for track, number in self._tracks.items()]
+        return [self._talker(track, number, heard_at, box)
+                for track, number in self._tracks.items()]
 
     def _detection(self, peak, heard_at):
         noise = peak.covariance + self.config.blur ** 2 * np.eye(2)
@@ -194,7 +220,7 @@ class TalkerTracker:
     def _forget(self, now):
         """Forget whom nobody has heard for long, before a peak far away can be taken for him."""
         for tracks, patience in ((self._tracks, self.config.patience),
-                                 (self._initiator.holding_tracks,
+                                 (self._candidates,
                                   self.config.confirmation_time)):
             for track in [t for t in tracks if _silence(t, now) > patience]:
                 _drop(tracks, track)
@@ -208,18 +234,28 @@ class TalkerTracker:
                     < self.config.peaks.separation / 2 for other in heard):
                 del self._tracks[track]
 
+    def _lose(self, box):
+        """Forget whoever is expected nowhere in particular, or behind a wall."""
+        for track in list(self._tracks):
+            vague = np.linalg.eigvalsh(_spread(track.state))[-1] > self.config.max_spread ** 2
+            if vague or box is not None and np.abs(
+                    _place(track) - np.clip(_place(track), *box)).max() > self.config.way_out:
+                del self._tracks[track]
+
     @staticmethod
     def _kept(track):
         """Count the states back to the latest update: all that is ever looked at again."""
         return next(k for k, state in enumerate(reversed(track), 1) if isinstance(state, Update))
 
-    def _talker(self, track, number, heard_at):
+    def _talker(self, track, number, heard_at, box):
         state = self._predictor.predict(
             track[-1], timestamp=heard_at + timedelta(seconds=self.config.delay))
         silence = _silence(track, heard_at)
         vector = np.asarray(state.state_vector, dtype=np.float64)[:, 0]
-        return Talker(number, vector[[0, 2]], vector[[1, 3]],
-                      np.asarray(state.covar, dtype=np.float64)[np.ix_(_PLANE, _PLANE)],
+        position = vector[list(_PLANE)]
+        if box is not None:
+            position = np.clip(position, *np.asarray(box, dtype=np.float64))
+        return Talker(number, position, vector[[1, 3]], _spread(state),
                       silence <= self.config.voice_time, silence)
 
 
@@ -231,6 +267,11 @@ def _silence(track, now):
 
 def _place(track):
     return np.asarray(track.state_vector, dtype=np.float64)[list(_PLANE), 0]
+
+
+def _spread(state):
+    """Return the covariance (2, 2) of a state's position, square metres."""
+    return np.asarray(state.covar, dtype=np.float64)[np.ix_(_PLANE, _PLANE)]
 
 
 def _drop(tracks, track):
