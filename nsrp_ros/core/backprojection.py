@@ -173,7 +173,7 @@ class Backprojection(nn.Module):
         features = self._gated(features, near, far, mics, pairs, context)
         return self.read(self.pool(features), room_dims, area, shape, mics.shape[1])
 
-    def read(self, pooled, room_dims, area, shape, n_mics, floor_network=None):
+    def read(self, pooled, room_dims, area, shape, n_mics):
         """
         Read the posterior off what all pairs together say of every cell.
 
@@ -185,8 +185,6 @@ class Backprojection(nn.Module):
             As of `forward`.
         n_mics : int
             M.
-        floor_network : callable, optional
-            What takes the place of the model's own `FloorNetwork`: the same in fewer bits.
 
         Returns
         -------
@@ -198,15 +196,18 @@ class Backprojection(nn.Module):
         points = area_points(area, shape).flatten(1, 3)  # (B, V, 3)
         place = torch.cat([points / 5, (room_dims[:, None] - points) / 5,
                            context.expand(-1, points.shape[1], -1)], dim=-1)  # (B, V, 10)
-        pooled = self.point(pooled + self.place(place)).unflatten(1, shape)  # (B, Z, Y, X, D)
+        place = self.place(place.to(pooled.dtype))  # of fewer bits where the features are
+        pooled = self.point(pooled + place).unflatten(1, shape)  # (B, Z, Y, X, D)
 
-        score = self.point_score(pooled)[..., 0].float()  # (B, Z, Y, X)
+        score = self.point_score(pooled.to(self.point_score.weight.dtype))[..., 0].float()  # (B, Z, Y, X)
         # Heights compete for each cell of the floor; their share is read off the same score.
-        floor = (score.softmax(dim=1)[..., None] * pooled).sum(dim=1)  # (B, Y, X, D)
-        floor, floor_score = (floor_network or self.floor)(floor.permute(0, 3, 1, 2))
+        share = score.softmax(dim=1)[..., None].to(pooled.dtype)
+        floor = (share * pooled).sum(dim=1)  # (B, Y, X, D)
+        floor, floor_score = self.floor(floor.permute(0, 3, 1, 2))
         score = score + floor_score[:, None].float()
         log_posterior = score.flatten(1).log_softmax(dim=1).unflatten(1, shape)
         likely = floor_posterior(log_posterior)[:, None]  # (B, 1, Y, X)
+        floor = floor.float()
         seen = torch.cat([(likely * floor).sum(dim=(2, 3)), floor.mean(dim=(2, 3))], dim=1)
         return log_posterior, self.presence(seen)[:, 0].float()
 

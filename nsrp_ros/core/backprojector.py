@@ -7,6 +7,7 @@ from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.core.estimate import Posterior
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.quick import QuickBackprojection
+from nsrp_ros.core.shortcuts import FINEST
 from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.view import View
 import numpy as np
@@ -14,8 +15,6 @@ import torch
 
 CLOSER = 1.5
 """Cells of the map, to either side of the likeliest place, that are looked at more closely."""
-FINER = 12
-"""Cells along each side of that closer look."""
 
 
 class Backprojector:
@@ -43,6 +42,7 @@ class Backprojector:
         quick = (shortcuts is not None and self.device.type == 'cpu'
                  and QuickBackprojection.fits(model))
         self._network = QuickBackprojection(model, shortcuts) if quick else _Plain(self.model)
+        self._finer = shortcuts.finer if quick else FINEST
 
     @torch.inference_mode()
     def estimate(self, signals, mic_positions, room_dims, area=None, shape=None):
@@ -90,7 +90,7 @@ class Backprojector:
         nearer = corners.copy()
         nearer[0, :2] = np.maximum(corners[0, :2], centre - reach)
         nearer[1, :2] = np.minimum(corners[1, :2], centre + reach)
-        finer = Grid.over_box(nearer[0], nearer[1], FINER, FINER, cfg.heights)
+        finer = Grid.over_box(nearer[0], nearer[1], self._finer, self._finer, cfg.heights)
         closer = _posterior(look(tensor(nearer), finer.shape, view), finer)
         return from_posterior(whole, closer, float(view.presence.sigmoid()))
 

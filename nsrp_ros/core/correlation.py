@@ -55,9 +55,9 @@ class LearnedWeightings(nn.Module):
         seen = torch.stack([level, rise], dim=1).to(next(self.layers.parameters()).dtype)
         weights = self.layers(seen).float().sigmoid()  # (B M, W, F / shared, N)
         if self.shared_bins > 1:
+            shared = weights[:, :, :, None].expand(-1, -1, -1, self.shared_bins, -1).flatten(2, 3)
             # The bin at half the sample rate is left over: it goes with those before it.
-            bins = torch.arange(magnitude.shape[2], device=magnitude.device) // self.shared_bins
-            weights = weights.index_select(2, bins.clamp(max=weights.shape[2] - 1))
+            weights = torch.cat([shared, shared[:, :, -1:]], dim=2)
         return [w.unflatten(0, magnitude.shape[:2]) for w in weights.unbind(dim=1)]
 
 
@@ -162,7 +162,8 @@ def correlate(spectra, pairs, n_lags, config):
     index = first * spectra.cross.shape[-1] + second
     cross = spectra.cross.flatten(-2).index_select(-1, index)  # (B, W, F, P)
     cross = cross.permute(0, 3, 1, 2).contiguous()  # (B, P, W, F)
-    filters = _band_filters(config.bands, config.n_fft, config.sample_rate, cross.device)
+    # A sum over the bins of one side of a spectrum is half of one over both.
+    filters = _band_filters(config.bands, config.n_fft, config.sample_rate, cross.device) / 2
     banded = torch.view_as_real(cross)[:, :, None] * filters[:, None, :, None]
     lags = _lags(torch.view_as_complex(banded), config.n_fft, n_lags)  # (B, P, bands, W, L)
     # Each band is scaled to what two equal channels of these weights would give.
@@ -171,19 +172,19 @@ def correlate(spectra, pairs, n_lags, config):
     stacked = (lags * scale[..., None]).flatten(2, 3)
     if spectra.whole is None:
         return stacked
-    whole = spectra.whole[:, first] * spectra.whole[:, second].conj()  # (B, P, F')
+    whole = spectra.whole[:, first] * spectra.whole[:, second].conj()  # (B, P, F'), halved
     n_fft = 2 * (whole.shape[-1] - 1)
     return torch.cat([stacked, _lags(whole, n_fft, n_lags)[:, :, None]], dim=2)
 
 
 def _lags(cross, n_fft, n_lags):
-    """Go from cross-spectra (..., F) to the lags from -n_lags to n_lags."""
-    full = torch.fft.irfft(cross, n_fft) * (n_fft / 2)
+    """Sum halved cross-spectra (..., F) at the lags from -n_lags to n_lags."""
+    full = torch.fft.irfft(cross, n_fft, norm='forward')
     return torch.cat([full[..., -n_lags:], full[..., :n_lags + 1]], dim=-1)
 
 
 def _whole_window(signals, n_lags, config):
-    """Whiten whole windows in the whole band, so that products of two are GCC-PHAT: (B, M, F')."""
+    """Whiten whole windows, so that products of two, halved, are GCC-PHAT: (B, M, F')."""
     # Padded as far as lags reach, so that the correlation is linear where it is looked at.
     n_fft = -(-(signals.shape[-1] + n_lags) // 1024) * 1024
     spectra = torch.fft.rfft(signals, n_fft)
@@ -191,7 +192,7 @@ def _whole_window(signals, n_lags, config):
     floor = 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-20
     whole = (config.bands[0][0], config.bands[-1][1]),
     filters = _band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F',)
-    return spectra * ((filters / filters.sum()).sqrt() / (magnitude + floor))
+    return spectra * ((filters / (2 * filters.sum())).sqrt() / (magnitude + floor))
 
 
 def _onset(magnitude):

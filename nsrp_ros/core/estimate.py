@@ -139,7 +139,8 @@ def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
     presence : float
         The probability that somebody talks at all.
     iterations : int
-        Of Weiszfeld's; each moves the point by less than the one before.
+        Of Weiszfeld's, at most; each moves the point by less than the one before, and a tenth
+        of a millimetre is the end.
 
     Returns
     -------
@@ -162,7 +163,9 @@ def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
     position = weight @ cells
     for _ in range(iterations):
         pull = weight / np.sqrt(((cells - position) ** 2).sum(axis=1) + within)
-        position = pull @ cells / pull.sum()
+        before, position = position, pull @ cells / pull.sum()
+        if np.abs(position - before).max() < 1e-4:
+            break
     away = cells - position
     covariance = (weight[:, None] * away).T @ away + np.diag(weight @ (size ** 2 / 12))
     near = min(float(weight[(away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2].sum()), 1.0)

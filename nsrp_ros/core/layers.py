@@ -84,4 +84,5 @@ class FloorNetwork(nn.Module):
         """Map (B, D, Y, X) to features of that shape and scores (B, Y, X)."""
         for block in self.blocks:
             floor = floor + block(floor)
-        return floor, self.score(floor)[:, 0]
+        # Scores need all their bits, whatever features have.
+        return floor, self.score(floor.to(self.score.weight.dtype))[:, 0]

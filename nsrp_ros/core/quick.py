@@ -37,6 +37,8 @@ from torch.nn import functional as F
 
 _LAGS_AT_ONCE = 12000  # of some pairs together: what stays in a core's cache
 _ROWS_AT_ONCE = 12288  # pairs times cells, for the same reason
+_CELLS_STEP = 64
+_LOUDEST_VOTE = 40.0  # of logits that pairs attend by: e to it is far below the largest number
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,19 @@ class QuickBackprojection:
         half = bfloat16_pays() if shortcuts.bfloat16 is None else shortcuts.bfloat16
         self.dtype = torch.bfloat16 if half else torch.float32
 
-        def ready(module):
-            return module if module is None else deepcopy(module).to(
-                self.dtype, memory_format=torch.channels_last).requires_grad_(False)
-        self._weightings, self._floor = ready(model.weightings), ready(model.floor)
-        self._lags, self._gate = ready(model.lags), ready(model.gate)
-        self._view, self._echoes = ready(model.view), ready(model.echoes)
-        self._attend = ready(model.pool.attend)
-        for layer in self._lags.modules():
+        self._net = deepcopy(model).to(
+            self.dtype, memory_format=torch.channels_last).requires_grad_(False)
+        # Scores, whose differences count, keep all their bits.
+        self._net.presence, self._net.point_score = model.presence, model.point_score
+        self._net.floor.score = model.floor.score
+        for layer in self._net.lags.modules():
             if isinstance(layer, nn.Conv1d):  # laid out as `_along_lags` needs them
                 layer.weight.data = layer.weight[:, :, None].contiguous(
                     memory_format=torch.channels_last)
+        weight, bias = self._net.gate[1].weight, self._net.gate[1].bias
         # Features are multiplied by one plus the gate; the one goes into the bias.
-        self._gate[1].bias[:self.config.map_channels] += 1
+        self._scale, self._shift = zip(weight.chunk(2), (bias + _ones_first(bias)).chunk(2),
+                                       strict=True)
         self._remembered: tuple | None = None  # where all was, and how pairs see cells there
 
     @staticmethod
@@ -115,7 +117,7 @@ class QuickBackprojection:
         """
         listeners = self._listeners(mic_positions)
         spectra = microphone_spectra(signals[None], int(listeners.n_lags[-1]), self.config,
-                                     self._weightings)
+                                     self._net.weightings)
         pairs = torch.stack([listeners.first, listeners.second], dim=1)
         features = []
         for start, stop, n_lags in _groups(listeners.n_lags.tolist()):
@@ -163,12 +165,14 @@ class QuickBackprojection:
             features = self._project(heard, *self._sight(listeners, points, room_dims, context))
         else:
             features, likely = interpolate(before, area, shape)  # (V, D), (V,)
-            chosen = (likely > self.shortcuts.doubt * likely.max()).nonzero()[:, 0]
+            n_likely = int((likely > self.shortcuts.doubt * likely.max()).sum())
+            # Cells come in few numbers, since kernels are compiled and kept for each.
+            n_chosen = min(_CELLS_STEP * -(-n_likely // _CELLS_STEP), len(likely))
+            chosen = likely.topk(n_chosen, sorted=False).indices
             sight = see(listeners, points[chosen], room_dims, self.dtype)
-            features[chosen] = self._project(heard, sight, self._gates(sight, context))
-        log_posterior, presence = self.model.read(
-            features[None], room_dims[None], area[None], shape, n_mics,
-            lambda floor: self._floor(floor.to(self.dtype)))
+            features[chosen] = self._project(heard, sight, *self._gates(sight, context))
+        log_posterior, presence = self._net.read(
+            features[None].to(self.dtype), room_dims[None], area[None], shape, n_mics)
         # Whether anybody talks is told by all cells alike, interpolated ones would blur it.
         heard_anybody = presence[0] if before is None else before.presence
         return View(area, features.unflatten(0, shape), log_posterior[0], heard_anybody)
@@ -195,11 +199,11 @@ class QuickBackprojection:
         known[:, 0, :, :-2] = correlations.transpose(1, 2)
         known[:, 0, :, -2] = (lag * SPEED_OF_SOUND / spacing[:, None]).clamp(-1.5, 1.5)
         known[:, 0, :, -1] = spacing[:, None] / 10
-        features = _along_lags(self._lags.first, known.permute(0, 3, 1, 2))  # (P, C, 1, L / 2)
-        for first, widen, second, narrow in self._lags.blocks:
-            hidden = second(_along_lags(widen, first(features)))
-            features += _along_lags(narrow, hidden)
-        features = _along_lags(self._lags.last, features)[:, :, 0].transpose(1, 2)
+        features = _along_lags(self._net.lags.first, known.permute(0, 3, 1, 2))  # (P, C, 1, L / 2)
+        for first, widen, second, narrow in self._net.lags.blocks:
+            hidden = _along_lags(widen, first(features))
+            features += _along_lags(narrow, second(hidden))
+        features = _along_lags(self._net.lags.last, features)[:, :, 0].transpose(1, 2)
         return F.pad(features, (0, 0, 1, 1)).flatten(0, 1)
 
     def _sight(self, listeners, points, room_dims, context):
@@ -210,44 +214,48 @@ class QuickBackprojection:
             if all(torch.equal(*both) for both in zip(known, key, strict=True)):
                 return seen
         sight = see(listeners, points, room_dims, self.dtype)
-        seen = sight, self._gates(sight, context)
+        seen = sight, *self._gates(sight, context)
         if self.shortcuts.remember:
             self._remembered = key, seen
         return seen
 
     def _gates(self, sight, context):
-        """Compute what features are multiplied by, and what is added: (V, P, 2 D)."""
-        hidden = self._view(sight.views) + self.model.scene(context).to(self.dtype)
-        return self._gate(hidden)
+        """Compute what features are multiplied by, and what is added: both (V P, D)."""
+        hidden = self._net.view(sight.views.flatten(0, 1))
+        hidden += self.model.scene(context).to(self.dtype)
+        hidden = self._net.gate[0](hidden)
+        return F.linear(hidden, *self._scale), F.linear(hidden, *self._shift)
 
-    def _project(self, heard, sight, gates):
+    def _project(self, heard, sight, scale, shift):
         """Gather the features of cells from all pairs, gate and pool them: (V, D)."""
-        n_cells, n_pairs = gates.shape[:2]
+        n_cells, n_pairs = sight.views.shape[:2]
         at_once = max(1, _ROWS_AT_ONCE // n_pairs)
-        parts = [self._project_some(heard, sight[k:k + at_once], gates[k:k + at_once])
-                 for k in range(0, n_cells, at_once)]
-        return torch.cat(parts) if parts else gates.new_empty(0, self.config.map_channels).float()
+        parts = []
+        for k in range(0, n_cells, at_once):
+            rows = slice(k * n_pairs, (k + at_once) * n_pairs)
+            parts.append(self._project_some(heard, sight[k:k + at_once], scale[rows],
+                                            shift[rows]))
+        return torch.cat(parts)
 
-    def _project_some(self, heard, sight, gates):
+    def _project_some(self, heard, sight, scale, shift):
         """Do what `_project` does for as many cells as the processor's cache holds."""
-        n_cells, n_pairs = gates.shape[:2]
-        n_rows, n_heads = n_cells * n_pairs, self._attend.out_features
+        n_cells, n_pairs = sight.views.shape[:2]
+        n_rows, n_heads = n_cells * n_pairs, self.config.heads
         direct = F.embedding_bag(sight.direct_rows.flatten(0, 1), heard.direct, mode='sum',
                                  per_sample_weights=sight.direct_weights.flatten(0, 1))
         # Four walls, the floor and the ceiling are told apart; two echoes of each.
         echoes = F.embedding_bag(sight.echo_rows.flatten(), heard.echo, _echo_starts(n_rows),
                                  mode='sum', per_sample_weights=sight.echo_weights.flatten())
-        features = torch.addmm(direct, echoes.view(n_rows, -1), self._echoes.weight.T)
-        scale, shift = gates.flatten(0, 1).chunk(2, dim=1)
-        features = self.model.activation(torch.addcmul(shift, features, scale)).unflatten(0, (n_cells, n_pairs))
+        features = torch.addmm(direct, echoes.view(n_rows, -1), self._net.echoes.weight.T)
+        features = self._net.activation(torch.addcmul(shift, features, scale))
 
         # PairPooling, whose heads and mean are rows of one matrix product for each cell. A bias
-        # that all pairs share does not change their softmax.
-        weights = features.new_empty(n_cells, n_heads + 1, n_pairs)
-        logits = self._attend.weight.expand(n_cells, -1, -1) @ features.mT  # (V, H, P)
-        weights[:, :-1] = logits.softmax(dim=-1)
-        weights[:, -1] = 1 / n_pairs
-        pooled = (weights @ features).float()  # (V, H + 1, D)
+        # that all pairs share does not change their softmax, whose sum is divided by at the end.
+        votes = features @ self._net.pool.attend.weight.T  # (V P, H)
+        votes = votes.clamp_(-_LOUDEST_VOTE, _LOUDEST_VOTE).exp_()
+        votes = torch.cat([votes, votes.new_ones(n_rows, 1)], dim=1).unflatten(0, (n_cells, -1))
+        pooled = (votes.mT @ features.unflatten(0, (n_cells, -1))).float()  # (V, H + 1, D)
+        pooled /= votes.sum(dim=1, dtype=torch.float32)[..., None]
         own = pooled[:, :-1].unflatten(2, (n_heads, -1)).diagonal(dim1=1, dim2=2).mT.flatten(1)
         return self.model.pool.mix(torch.cat([pooled[:, -1], own], dim=1))
 
@@ -269,7 +277,14 @@ def _along_lags(layer, features):
                     (0, layer.padding[0]), (1, layer.dilation[0]))
 
 
-@lru_cache(maxsize=8)
+def _ones_first(bias):
+    """Return ones in the first half of a vector, zeros in the second."""
+    ones = torch.zeros_like(bias)
+    ones[:len(bias) // 2] = 1
+    return ones
+
+
+@lru_cache(maxsize=32)
 def _echo_starts(n_rows):
     """Return where the bags of echoes begin: eight of walls, two of the floor, two above."""
     first = 12 * torch.arange(n_rows, dtype=torch.int32)

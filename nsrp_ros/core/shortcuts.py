@@ -10,6 +10,9 @@ import time
 
 import torch
 
+FINEST = 12
+"""Cells along each side of the closer look where nothing is left out."""
+
 
 @dataclass(frozen=True)
 class Shortcuts:
@@ -24,6 +27,8 @@ class Shortcuts:
     doubt : float
         Cells are computed where an earlier look found them this likely, compared to the
         likeliest; 0 computes all of them.
+    finer : int
+        Cells along each side of the closer look around the likeliest place.
     remember : bool
         Whether to remember how pairs see the first look's cells.
     partners : int or None
@@ -36,6 +41,7 @@ class Shortcuts:
 
     lag_margin: int | None = None
     doubt: float = 1e-3
+    finer: int = 8
     remember: bool = True
     partners: int | None = 6
     bfloat16: bool | None = None
