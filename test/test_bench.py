@@ -5,6 +5,7 @@ import json
 from nsrp_ros.training.bench import ByteCounter
 from nsrp_ros.training.bench import count
 from nsrp_ros.training.bench import main
+from nsrp_ros.training.bench import PAIR_BY_PAIR
 from nsrp_ros.training.bench import PLAIN
 from nsrp_ros.training.bench import timed
 from nsrp_ros.training.bench import WITHOUT
@@ -55,17 +56,19 @@ def test_growth_is_the_exponent_of_a_power():
 
 def test_one_command_leaves_a_report(tmp_path):
     """Every method, every shortcut, the floor and the profile are there, and the pictures."""
-    main(['--mics', '2', '4', '--methods', 'backprojection', 'srp_phat_2d', '--gains', '3',
-          '--repeats', '1', '--threads', '1', '--sets', '--out', str(tmp_path)])
+    network = 'backprojection_light'
+    main(['--mics', '2', '4', '--networks', network, '--methods', 'srp_phat_2d', PAIR_BY_PAIR,
+          '--gains', '3', '--repeats', '1', '--threads', '1', '--sets', '--node-minutes', '0',
+          '--out', str(tmp_path)])
     results = json.loads((tmp_path / 'results.json').read_text())
     assert {row['method'] for row in results['latency']} == {
-        'backprojection', 'srp_phat_2d', PLAIN}
-    assert [row['way'] for row in results['gains']] == [*WITHOUT, PLAIN]
+        network, 'srp_phat_2d', PAIR_BY_PAIR, PLAIN.format(network)}
+    assert [row['way'] for row in results['gains']] == list(WITHOUT)
     assert all(row['cpu_ms'] > 0 for row in results['latency'] + results['gains'])
     two, four = results['floor']
     assert 0 < two['flops'] < four['flops'] and 0 < two['bytes'] < four['bytes']
-    assert sum(row['share'] for row in results['profile']) <= 1
+    assert sum(row['share'] for row in results['profile'][network]) <= 1
     text = (tmp_path / 'tables.md').read_text()
-    assert '| `srp_phat_2d` / `backprojection` |' in text and 'aten::' in text
+    assert '| `srp_phat_2d` / `backprojection_light` |' in text and 'aten::' in text
     assert (tmp_path / 'latency.png').stat().st_size > 5000
     assert (tmp_path / 'gains.png').stat().st_size > 5000

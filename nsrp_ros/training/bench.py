@@ -5,18 +5,23 @@ How long an answer takes, how near that is to what the machine allows, and what 
 
 times the methods in turn on the same windows, so that their ratios hold on a busy machine too;
 takes the shortcuts of quick.py away one by one; counts operations and bytes and divides them by
-this machine's own speeds; and locates frozen validation rooms with and without shortcuts.
+this machine's own speeds; locates frozen validation rooms with and without shortcuts; and lets the
+whole node hear six microphones in real time, ten windows a second (`nsrp_ros.endurance`).
 """
 
 import argparse
 from collections import defaultdict
 from dataclasses import replace
+from importlib.util import find_spec
 import json
 from pathlib import Path
 import platform
+import subprocess
+import sys
 import time
 
 from nsrp_ros.core.backprojector import Backprojector
+from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.shortcuts import bfloat16_pays
 from nsrp_ros.core.shortcuts import FINEST
@@ -49,7 +54,9 @@ WITHOUT = {
     'no shortcut': {'doubt': 0.0, 'finer': FINEST, 'bfloat16': False, 'remember': False, 'partners': None},
 }
 """What is changed of `Shortcuts()` to see what each part gains."""
-PLAIN = 'backprojection, plain'
+NETWORKS = ('backprojection', 'backprojection_light')
+PLAIN = '{}, plain'
+PAIR_BY_PAIR = 'neural_srp, pair by pair'
 _PATIENCE = 15.0  # seconds after which a slow method is not timed again, once it was three times
 
 
@@ -109,6 +116,43 @@ def timed(calls, repeats, title):
                    'least_ms': 1e3 * min(w for w, _ in pairs)} for name, pairs in taken.items()}
 
 
+class PairByPair:
+    """
+    A method that hears two microphones at a time: how the paper's cost is counted.
+
+    Parameters
+    ----------
+    localizer : Localizer
+        What is asked of every pair; the maps would be summed, which costs next to nothing.
+
+    """
+
+    def __init__(self, localizer):
+        self._localizer = localizer
+
+    def locate(self, signals, sample_rate, mic_positions, room_dims):
+        """Ask every pair: a list of estimates."""
+        return [self._localizer.locate(signals[pair], sample_rate, mic_positions[pair], room_dims)
+                for pair in microphone_pairs(len(signals))]
+
+
+def the_node(network, minutes, folder):
+    """Run the node in real time at ten windows a second; None where there is no ROS."""
+    if find_spec('rclpy') is None:
+        return None
+    # Hardly a pause: silent windows would cost nothing.
+    subprocess.run([sys.executable, '-m', 'nsrp_ros.endurance', '--speed', '1', '--hop', '0.1',
+                    '--minutes', str(minutes), '--pause', '0.2', '--fault-every', '0',
+                    '--max-growth', '1000', '--method', network, '--output', str(folder)],
+                   check=True, stdout=subprocess.DEVNULL)
+    said = json.loads((folder / 'endurance.json').read_text())
+    localizer = said['whole']['processes']['localizer']
+    return {'network': network, 'windows': said['windows'], 'fates': said['fates'],
+            'cores': localizer['cores'], 'peak_mb': said['memory']['localizer']['peak_mb'],
+            'p50_ms': said['whole']['latency_ms_p50'], 'p95_ms': said['whole']['latency_ms_p95'],
+            'first_pose_s': said['first_pose_s']}
+
+
 def machine_speeds():
     """Measure multiplications (flop/s) by the bits of numbers, and copying (bytes/s)."""
     speeds = {}
@@ -132,7 +176,7 @@ def count(call):
     return flops.get_total_flops(), moved.total
 
 
-def accuracy(folders, numbers, limit, model):
+def accuracy(folders, numbers, limit, network, model):
     """Locate validation rooms with all shortcuts and with none."""
     ways = {'plain': Localizer(Backprojector(model, shortcuts=None)),
             'quick': Localizer(Backprojector(model))}
@@ -144,7 +188,8 @@ def accuracy(folders, numbers, limit, model):
             scenes = load(folder, n_mics)
             found = defaultdict(list)
             n_rooms = min(limit, len(scenes))
-            for k in tqdm(range(n_rooms), desc=f'{folder.name}, {n_mics}', leave=False):
+            for k in tqdm(range(n_rooms), desc=f'{network}, {folder.name}, {n_mics}',
+                          leave=False):
                 for name, localizer in ways.items():
                     found[name].append(localizer.locate(
                         scenes.signals[k], scenes.sample_rate, scenes.mic_positions[k],
@@ -154,7 +199,7 @@ def accuracy(folders, numbers, limit, model):
             errors = {name: np.linalg.norm(w - truth, axis=1) for name, w in where.items()}
             apart = errors['quick'] - errors['plain']
             moved = np.linalg.norm(where['quick'] - where['plain'], axis=1)
-            rows.append({'set': folder.name, 'n_mics': n_mics, 'rooms': n_rooms,
+            rows.append({'network': network, 'set': folder.name, 'n_mics': n_mics, 'rooms': n_rooms,
                          'plain_m': errors['plain'].mean(), 'quick_m': errors['quick'].mean(),
                          'difference_m': apart.mean(),
                          'standard_error_m': apart.std() / n_rooms ** 0.5,
@@ -181,20 +226,28 @@ def main(arguments=None):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('--mics', type=int, nargs='+', default=[2, 4, 6, 8, 16, 32])
-    add('--methods', nargs='+', default=['backprojection', 'srp_phat', 'neural_srp'])
+    add('--networks', nargs='+', default=list(NETWORKS), choices=NETWORKS,
+        help='ours, whose shortcuts are taken away (%(default)s)')
+    add('--methods', nargs='+', default=['srp_phat', 'neural_srp', PAIR_BY_PAIR],
+        help='what they are compared with (%(default)s)')
     add('--gains', type=int, nargs='*', default=[6, 16],
         help='numbers of microphones to take shortcuts away at (%(default)s)')
     add('--repeats', type=int, default=25, help='timings of each (%(default)s)')
     add('--threads', type=int, default=torch.get_num_threads(), help='(%(default)s)')
     add('--rooms', type=int, default=100, help='validation rooms of each set (%(default)s)')
     add('--sets', type=Path, nargs='*', help='folders of validation rooms (data/*-val)')
+    add('--node-minutes', type=float, default=1.0,
+        help='how long the node runs in real time, 0 for not at all (%(default)s)')
     add('--out', type=Path, default=Path('runs/bench'), help='folder (%(default)s)')
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
-    model = load_checkpoint(find_weights('backprojection'))
-    methods = {name: Localizer.load(name) for name in options.methods}
-    plain = Localizer(Backprojector(model, shortcuts=None))
+    models = {name: load_checkpoint(find_weights(name)) for name in options.networks}
+    quick = {name: Localizer(Backprojector(model)) for name, model in models.items()}
+    plain = {PLAIN.format(name): Localizer(Backprojector(model, shortcuts=None))
+             for name, model in models.items()}
+    others = {name: PairByPair(Localizer.load('neural_srp')) if name == PAIR_BY_PAIR
+              else Localizer.load(name) for name in options.methods}
 
     # One room, so that fewer microphones are some of those of the others.
     speech, _ = find_speech('synthetic')
@@ -208,32 +261,35 @@ def main(arguments=None):
 
     results = {'machine': platform.processor() or platform.machine(), 'threads': options.threads,
                'torch': torch.__version__, 'bfloat16': bfloat16_pays(),
-               'speeds': machine_speeds(), 'latency': [], 'gains': [], 'floor': []}
+               'networks': options.networks, 'speeds': machine_speeds(), 'latency': [],
+               'gains': [], 'floor': [], 'profile': {}, 'accuracy': [], 'node': []}
     for n_mics in options.mics:
         row = timed({name: call_of(localizer, n_mics)
-                     for name, localizer in {**methods, PLAIN: plain}.items()},
+                     for name, localizer in {**quick, **others, **plain}.items()},
                     options.repeats, f'{n_mics} microphones')
         results['latency'] += [{'n_mics': n_mics, 'method': name, **times}
                                for name, times in row.items()]
-    for n_mics in options.gains:
-        ways = {name: Localizer(Backprojector(model, shortcuts=replace(Shortcuts(), **change)))
-                for name, change in WITHOUT.items()}
-        row = timed({name: call_of(way, n_mics) for name, way in {**ways, PLAIN: plain}.items()},
-                    options.repeats, f'gains at {n_mics} microphones')
-        results['gains'] += [{'n_mics': n_mics, 'way': name, **times}
-                             for name, times in row.items()]
-    quick = Localizer(Backprojector(model))
     speed = results['speeds']['bfloat16' if results['bfloat16'] else 'float32']
-    for n_mics in options.mics:
-        call = call_of(quick, n_mics)
-        call()
-        flops, moved = count(call)
-        results['floor'].append({'n_mics': n_mics, 'flops': flops, 'bytes': moved,
-                                 'flops_ms': 1e3 * flops / speed,
-                                 'bytes_ms': 1e3 * moved / results['speeds']['copy']})
-    results['profile'] = hot_path(call_of(quick, 6))
     folders = options.sets if options.sets is not None else sorted(Path('data').glob('*-val'))
-    results['accuracy'] = accuracy(folders, options.mics[1:], options.rooms, model)
+    for network, model in models.items():
+        for n_mics in options.gains:
+            ways = {name: Localizer(Backprojector(model, shortcuts=replace(Shortcuts(), **change)))
+                    for name, change in WITHOUT.items()}
+            row = timed({name: call_of(way, n_mics) for name, way in ways.items()},
+                        options.repeats, f'{network}, gains at {n_mics} microphones')
+            results['gains'] += [{'network': network, 'n_mics': n_mics, 'way': name, **times}
+                                 for name, times in row.items()]
+        for n_mics in options.mics:
+            call = call_of(quick[network], n_mics)
+            call()
+            flops, moved = count(call)
+            results['floor'].append({'network': network, 'n_mics': n_mics, 'flops': flops,
+                                     'bytes': moved, 'flops_ms': 1e3 * flops / speed,
+                                     'bytes_ms': 1e3 * moved / results['speeds']['copy']})
+        results['profile'][network] = hot_path(call_of(quick[network], 6))
+        results['accuracy'] += accuracy(folders, options.mics[1:], options.rooms, network, model)
+        if options.node_minutes:
+            results['node'].append(the_node(network, options.node_minutes, options.out / network))
 
     (options.out / 'results.json').write_text(json.dumps(results, indent=1))
     text = tables(results)

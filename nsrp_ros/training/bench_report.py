@@ -4,7 +4,7 @@ from matplotlib import pyplot as plt
 import numpy as np
 
 GOALS = {4: 8.0, 6: 15.0, 16: 60.0, 32: 200.0}
-"""Milliseconds that backprojection may take on two quiet cores, by number of microphones."""
+"""Milliseconds that a window may take on two quiet cores, by number of microphones."""
 
 
 def by_method(results):
@@ -35,19 +35,22 @@ def tables(results):
         cells = [f'{times[n]["wall_ms"]:.1f} ({times[n]["cpu_ms"]:.1f})' for n in numbers]
         power = exponent({n: times[n]['cpu_ms'] for n in numbers})
         lines.append(f'| `{method}` | ' + ' | '.join(cells) + f' | M^{power:.2f} |')
-    ours = methods.get('backprojection', {})
-    for method, times in methods.items():
-        if ours and method != 'backprojection':
-            cells = [f'{times[n]["cpu_ms"] / ours[n]["cpu_ms"]:.1f}' for n in numbers]
-            lines.append(f'| `{method}` / `backprojection` | ' + ' | '.join(cells) + ' | |')
+    for network in results['networks']:
+        ours = methods[network]
+        for method, times in methods.items():
+            if method.split(',')[0] not in results['networks']:
+                cells = [f'{times[n]["cpu_ms"] / ours[n]["cpu_ms"]:.1f}' for n in numbers]
+                lines.append(f'| `{method}` / `{network}` | ' + ' | '.join(cells) + ' | |')
     lines.append('| goal on two quiet cores | '
                  + ' | '.join(f'{GOALS[n]:g}' if n in GOALS else '' for n in numbers) + ' | |')
 
     lines += ['', 'What each shortcut gains, processor time in milliseconds.', '',
-              '| microphones | way | time | relative |', '| --- | --- | --- | --- |']
+              '| network | microphones | way | time | relative |',
+              '| --- | --- | --- | --- | --- |']
     for row in results['gains']:
-        base = next(r for r in results['gains'] if r['n_mics'] == row['n_mics'])
-        lines.append(f'| {row["n_mics"]} | {row["way"]} | {row["cpu_ms"]:.1f} '
+        base = next(r for r in results['gains']
+                    if (r['network'], r['n_mics']) == (row['network'], row['n_mics']))
+        lines.append(f'| {row["network"]} | {row["n_mics"]} | {row["way"]} | {row["cpu_ms"]:.1f} '
                      f'| {row["cpu_ms"] / base["cpu_ms"]:.2f} |')
 
     speeds = results['speeds']
@@ -56,28 +59,44 @@ def tables(results):
               f'Gflop/s in float32, {speeds["bfloat16"] / 1e9:.0f} in bfloat16, '
               f'{speeds["copy"] / 1e9:.1f} GB/s copied. Products alone are the floor; traffic is '
               'what all operations would move if no cache kept anything.', '',
-              '| microphones | Gflop | GB | products, ms | traffic, ms | measured / products |',
-              '| --- | --- | --- | --- | --- | --- |']
+              '| network | microphones | Gflop | GB | products, ms | traffic, ms '
+              '| measured / products |',
+              '| --- | --- | --- | --- | --- | --- | --- |']
     for row in results['floor']:
-        wall = ours[row['n_mics']]['wall_ms'] if row['n_mics'] in ours else float('nan')
-        lines.append(f'| {row["n_mics"]} | {row["flops"] / 1e9:.2f} | {row["bytes"] / 1e9:.2f} '
-                     f'| {row["flops_ms"]:.1f} | {row["bytes_ms"]:.1f} '
-                     f'| {wall / row["flops_ms"]:.1f} |')
+        taken = methods[row['network']][row['n_mics']]['cpu_ms']
+        lines.append(f'| {row["network"]} | {row["n_mics"]} | {row["flops"] / 1e9:.2f} '
+                     f'| {row["bytes"] / 1e9:.2f} | {row["flops_ms"]:.1f} '
+                     f'| {row["bytes_ms"]:.1f} | {taken / row["flops_ms"]:.1f} |')
 
     lines += ['', 'Accuracy on frozen validation rooms, mean error in metres.', '',
-              '| rooms | microphones | plain | quick | difference | typically moved by |',
-              '| --- | --- | --- | --- | --- | --- |']
+              '| network | rooms | microphones | plain | quick | difference '
+              '| typically moved by |', '| --- | --- | --- | --- | --- | --- | --- |']
     for row in results['accuracy']:
-        lines.append(f'| {row["rooms"]} of {row["set"]} | {row["n_mics"]} '
+        lines.append(f'| {row["network"]} | {row["rooms"]} of {row["set"]} | {row["n_mics"]} '
                      f'| {row["plain_m"]:.3f} | {row["quick_m"]:.3f} '
                      f'| {row["difference_m"]:+.4f} ± {row["standard_error_m"]:.4f} '
                      f'| {row["moved_m"]:.3f} |')
 
-    lines += ['', 'The hot path with six microphones.', '',
-              '| operation | share of time | calls a window |', '| --- | --- | --- |']
-    lines += [f'| {row["operation"]} | {row["share"]:.1%} | {row["calls"]:.0f} |'
-              for row in results['profile']]
+    lines += ['', 'The whole node: six microphones in real time, ten windows a second, one thread; '
+              "from the last sample's publication to the estimate's arrival.", '',
+              '| network | windows | cores | latency, median | latency, 95 % | most memory '
+              '| first pose after |', '| --- | --- | --- | --- | --- | --- | --- |']
+    lines += [f'| {row["network"]} | {row["windows"]}, of which {_fates(row["fates"])} '
+              f'| {row["cores"]:.2f} | {row["p50_ms"]:.0f} ms | {row["p95_ms"]:.0f} ms '
+              f'| {row["peak_mb"]:.0f} MB | {row["first_pose_s"]:.1f} s |'
+              for row in results['node'] if row]
+
+    for network, operations in results['profile'].items():
+        lines += ['', f'The hot path of {network} with six microphones.', '',
+                  '| operation | share of time | calls a window |', '| --- | --- | --- |']
+        lines += [f'| {row["operation"]} | {row["share"]:.1%} | {row["calls"]:.0f} |'
+                  for row in operations]
     return '\n'.join(lines) + '\n'
+
+
+def _fates(fates):
+    """Say what became of windows."""
+    return ', '.join(f'{number} {fate}' for fate, number in fates.items() if number)
 
 
 def draw_latency(results, picture):
@@ -103,14 +122,21 @@ def draw_latency(results, picture):
 def draw_gains(results, picture):
     """Draw what happens without each shortcut."""
     numbers = sorted({row['n_mics'] for row in results['gains']})
-    figure, axes = plt.subplots(1, max(len(numbers), 1), figsize=(11, 3.6), squeeze=False,
+    figure, axes = plt.subplots(1, max(len(numbers), 1), figsize=(11, 4.4), squeeze=False,
                                 sharey=True, layout='constrained')
     for n_mics, axis in zip(numbers, axes[0], strict=False):
-        rows = [row for row in results['gains'] if row['n_mics'] == n_mics]
-        bars = axis.barh([row['way'] for row in rows], [row['cpu_ms'] for row in rows])
-        axis.bar_label(bars, fmt='%.0f', padding=2)
+        thick = 0.8 / len(results['networks'])
+        for k, network in enumerate(results['networks']):
+            rows = [row for row in results['gains']
+                    if (row['network'], row['n_mics']) == (network, n_mics)]
+            bars = axis.barh(np.arange(len(rows)) + k * thick, [row['cpu_ms'] for row in rows],
+                             thick, label=network)
+            axis.bar_label(bars, fmt='%.0f', padding=2)
+            axis.set_yticks(np.arange(len(rows)) + thick / 2, [row['way'] for row in rows])
         axis.set(xlabel='processor time a window (ms)', title=f'{n_mics} microphones')
         axis.margins(x=0.12)
-    axes[0, 0].invert_yaxis()
+    if numbers:
+        axes[0, 0].invert_yaxis()
+        axes[0, 0].legend()
     figure.savefig(picture, dpi=120)
     plt.close(figure)
