@@ -39,6 +39,14 @@ VARIANTS = {
     'mean over pairs, no attention': {'heads': 0},
 }
 """What is changed in BackprojectionConfig."""
+SIZES = {
+    'frames half as often': {'hop_length': 1024},
+    'two thirds of the channels': {'channels': 32, 'map_channels': 32},
+    'four thirds of the channels': {
+        'channels': 64, 'map_channels': 64, 'map_blocks': 4,
+        'weightings': ('plain', 'loud', 'onset')},
+}
+"""Other sizes, of backprojection_light: trained if asked for."""
 QUARTER = 'a quarter of the training'
 WINDOWS = (0.25, 0.125)
 """Seconds of shorter windows, with which the full network is measured too."""
@@ -56,7 +64,7 @@ def folder_name(title):
 def train_variant(title, options, out):
     """Train one variant unless that has been done; return its weights' path."""
     folder = out / folder_name(title)
-    weights = folder / f'{options.method}.safetensors'
+    weights, changed = folder / f'{options.method}.safetensors', {**VARIANTS, **SIZES}
     if not weights.is_file():
         minutes = options.minutes / (4 if title == QUARTER else 1)
         run(TrainConfig(
@@ -65,7 +73,7 @@ def train_variant(title, options, out):
             minutes=(minutes,), batches_per_epoch=options.batches_per_epoch,
             rooms_at_once=options.rooms_at_once, n_val=16, speech=options.speech,
             precision=options.precision,
-            network=tuple({**dict(options.network), **VARIANTS.get(title, {})}.items())),
+            network=tuple({**dict(options.network), **changed.get(title, {})}.items())),
             folder, None, options.devices, resume=(folder / 'config.json').is_file())
     return weights
 
@@ -118,7 +126,8 @@ def main(arguments=None):
         help='what to train without one of its ideas (%(default)s)')
     add('--out', type=Path, default=Path('runs/ablate'), help='folder (%(default)s)')
     add('--minutes', type=float, default=2.0, help='of training each (%(default)s)')
-    add('--variants', nargs='+', choices=[*VARIANTS, QUARTER], default=[*VARIANTS, QUARTER])
+    add('--variants', nargs='+', choices=[*VARIANTS, QUARTER, *SIZES],
+        default=[*VARIANTS, QUARTER])
     add('--stage', default='mixed', choices=sorted(PRESETS), help='rooms (%(default)s)')
     add('--rooms', type=int, default=1000, help='validation rooms of each kind (%(default)s)')
     add('--devices', type=int, default=1, help='GPUs (or processes)')

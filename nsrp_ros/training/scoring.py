@@ -13,10 +13,12 @@ import hashlib
 import json
 from pathlib import Path
 
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import peak_prominence
 from nsrp_ros.core.localizer import CLASSICAL
 from nsrp_ros.core.localizer import Localizer
+from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.training.metrics import position_errors
@@ -64,7 +66,8 @@ def fingerprint(method):
     """
     Return a checksum of all that decides where a method locates.
 
-    That is everything but its confidence model: the settings and, of a network, the weights.
+    That is everything but its confidence model: the settings and, of a network, the weights and
+    what is left out on a CPU.
     """
     if method == CENTRE:
         return CENTRE
@@ -77,6 +80,8 @@ def fingerprint(method):
         network = load_checkpoint(find_weights(method))
         config, tensors = network.config, network.state_dict()
     settings = asdict(replace(config, confidence=Confidence()))
+    if isinstance(config, BackprojectionConfig):
+        settings['shortcuts'] = asdict(Shortcuts())
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for tensor in tensors.values():
         digest.update(tensor.contiguous().numpy().tobytes())
