@@ -32,9 +32,11 @@ class NodeConfig:
         'manager')
     method: str = setting(
         'backprojection', "'srp_phat', 'srp_phat_2d', a network in models/ such as "
-        "'backprojection', or the path of a .safetensors file")
+        "'backprojection', one for ONNX Runtime such as 'backprojection_light.onnx', or the "
+        'path of a .safetensors or .onnx.zip file')
     device: str = setting('cpu', "torch device that networks run on, such as 'cuda:0'")
-    threads: int = setting(0, "CPU threads a network may use; 0 leaves torch's choice", 0, 256)
+    threads: int = setting(
+        0, 'CPU threads a network may use; 0 leaves the choice to its library', 0, 256)
     frame_id: str = setting('map', 'frame of the room and of everything that is published')
     room_source: str = setting(
         'parameters', "where the room comes from: 'parameters' (room_dims, room_origin) or 'map' "

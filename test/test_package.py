@@ -2,9 +2,11 @@
 
 import ast
 from pathlib import Path
+import re
 import sys
 from xml.etree import ElementTree
 
+import nsrp_ros
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,9 +18,12 @@ KEYS = {
     'pyroomacoustics': 'python3-pyroomacoustics-pip', 'safetensors': 'python3-safetensors-pip',
     'pytransform3d': 'python3-pytransform3d-pip', 'rosbags': 'python3-rosbags-pip',
     'ruamel': 'python3-ruamel.yaml', 'stonesoup': 'python3-stonesoup-pip',
+    'onnxruntime': 'python3-onnxruntime-pip',
     # Where ROS is installed its own package does this one's work (see transforms.py).
     'transforms3d': 'tf_transformations',
 }
+OPTIONAL = {'python3-onnxruntime-pip'}
+"""What takes the place of torch where it is wanted, and is only tested otherwise."""
 
 
 def imports(*folders):
@@ -44,7 +49,8 @@ def test_every_import_is_declared_and_every_declaration_used(manifest):
     """An exec_depend for each import of the package and its launch files, and no other."""
     declared = {e.text for e in manifest.findall('exec_depend')}
     used = {KEYS.get(name, name) for name in imports('nsrp_ros', 'launch')}
-    assert used == declared
+    assert used - OPTIONAL == declared
+    assert {e.text for e in manifest.findall('test_depend')} >= OPTIONAL
 
 
 def test_setup_agrees_with_the_manifest(manifest):
@@ -57,8 +63,9 @@ def test_setup_agrees_with_the_manifest(manifest):
 
 
 def test_the_core_imports_no_ros():
-    """NumPy, SciPy, torch, safetensors and Stone Soup are all that the core stands on."""
-    assert imports('nsrp_ros/core') <= {'numpy', 'scipy', 'torch', 'safetensors', 'stonesoup'}
+    """Few libraries are all that the core stands on."""
+    assert imports('nsrp_ros/core') <= {'numpy', 'scipy', 'torch', 'safetensors', 'stonesoup',
+                                        'onnxruntime'}
     ros = {'rclpy', 'rcl_interfaces', 'geometry_msgs', 'nav_msgs', 'audio_common_msgs'}
     assert not imports('nsrp_ros/training') & ros
 
@@ -66,6 +73,14 @@ def test_the_core_imports_no_ros():
 def test_rosdep_keys_that_rosdep_lacks_are_defined_here(manifest):
     """Every -pip key of the manifest stands in rosdep.yaml."""
     text = (ROOT / 'rosdep.yaml').read_text()
-    for depend in manifest.findall('exec_depend'):
+    for depend in manifest.findall('exec_depend') + manifest.findall('test_depend'):
         if depend.text.endswith('-pip'):
             assert f'{depend.text}:' in text
+
+
+def test_the_map_of_the_house_shows_every_room():
+    """No module is missing in nsrp_ros/__init__.py, and none stands there that is gone."""
+    named = set(re.findall(r'`(\w+)`', nsrp_ros.__doc__))
+    folder = ROOT / 'nsrp_ros'
+    there = {path.stem for path in folder.rglob('*.py')} - {'__init__'}
+    assert named == there | {'core', 'training'}, named ^ (there | {'core', 'training'})

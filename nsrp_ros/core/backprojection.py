@@ -199,7 +199,8 @@ class Backprojection(nn.Module):
         place = self.place(place.to(pooled.dtype))  # of fewer bits where the features are
         pooled = self.point(pooled + place).unflatten(1, shape)  # (B, Z, Y, X, D)
 
-        score = self.point_score(pooled.to(self.point_score.weight.dtype))[..., 0].float()  # (B, Z, Y, X)
+        score = self.point_score(pooled.to(self.point_score.weight.dtype))
+        score = score[..., 0].float()  # (B, Z, Y, X)
         # Heights compete for each cell of the floor; their share is read off the same score.
         share = score.softmax(dim=1)[..., None].to(pooled.dtype)
         floor = (share * pooled).sum(dim=1)  # (B, Y, X, D)

@@ -1,20 +1,14 @@
 """A trained Backprojection at work: one window in, one estimate out."""
 
 from functools import partial
-import math
 
-from nsrp_ros.core.estimate import from_posterior
-from nsrp_ros.core.estimate import Posterior
-from nsrp_ros.core.geometry import Grid
+from nsrp_ros.core.looks import locate
+from nsrp_ros.core.looks import Look
 from nsrp_ros.core.quick import QuickBackprojection
 from nsrp_ros.core.shortcuts import FINEST
 from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.view import View
-import numpy as np
 import torch
-
-CLOSER = 1.5
-"""Cells of the map, to either side of the likeliest place, that are looked at more closely."""
 
 
 class Backprojector:
@@ -71,28 +65,20 @@ class Backprojector:
             If the area is not inside the room or the shape is empty.
 
         """
-        cfg = self.config
-        corners = _corners(area, room_dims)
-        rows, columns = shape or cfg.shape[1:]
-        grid = Grid.over_box(corners[0], corners[1], columns, rows, cfg.heights)
-        # A channel of zeros is a microphone that is not there.
-        alive = np.asarray(signals).any(axis=1)
-        if alive.sum() < 2:
-            flat = np.full(grid.shape, 1 / math.prod(grid.shape))
-            return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
-
         tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
-        heard = self._network.hear(tensor(signals[alive]), tensor(mic_positions[alive]))
-        look = partial(self._network.look, heard, tensor(room_dims))
-        view = look(tensor(corners), grid.shape)
-        whole = _posterior(view, grid)
-        centre, reach = from_posterior(whole).position, CLOSER * whole.cell_size
-        nearer = corners.copy()
-        nearer[0, :2] = np.maximum(corners[0, :2], centre - reach)
-        nearer[1, :2] = np.minimum(corners[1, :2], centre + reach)
-        finer = Grid.over_box(nearer[0], nearer[1], self._finer, self._finer, cfg.heights)
-        closer = _posterior(look(tensor(nearer), finer.shape, view), finer)
-        return from_posterior(whole, closer, float(view.presence.sigmoid()))
+        dims = tensor(room_dims)
+
+        def listen(signals, mics):
+            heard = self._network.hear(tensor(signals), tensor(mics))
+
+            def look_at(corners, cells, before):
+                view = self._network.look(heard, dims, tensor(corners), cells,
+                                          before and before.memory)
+                return Look(view.log_posterior.exp().cpu().numpy(),
+                            float(view.presence.sigmoid()), view)
+            return look_at
+        return locate(listen, self.config, signals, mic_positions, room_dims, area, shape,
+                      self._finer)
 
 
 class _Plain:
@@ -109,22 +95,3 @@ class _Plain:
         """Look at all cells of an area, whatever was seen before."""
         log_posterior, presence = self._model.look(heard, room_dims[None], area[None], shape)
         return View(area, None, log_posterior[0], presence[0])
-
-
-def _posterior(view, grid):
-    """Return a look at a grid as NumPy has it."""
-    return Posterior(view.log_posterior.exp().cpu().numpy(), grid.x, grid.y, grid.z)
-
-
-def _corners(area, room_dims):
-    """Return the box (2, 3) above an area of the floor, metres."""
-    corners = np.stack([np.zeros(3), np.asarray(room_dims, dtype=np.float64)])
-    if area is not None:
-        area = np.asarray(area, dtype=np.float64)
-        if (area.shape != (2, 2) or not np.isfinite(area).all() or (area[0] < 0).any()
-                or (area[1] > corners[1, :2]).any() or (area[0] >= area[1]).any()):
-            raise ValueError('area must be the lower and upper corner (x, y) of a part of the '
-                             f'floor of {corners[1, 0]:g} x {corners[1, 1]:g} m, got '
-                             f'{area.tolist()}')
-        corners[:, :2] = area
-    return corners

@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 from scipy import fft
 from scipy.signal import resample_poly
-import torch
 
 
 def resample(signals, sample_rate, target_rate):
@@ -91,6 +90,7 @@ def stft_phase(signals, n_fft, hop_length, centred):
         Shape (..., N, F), F = n_fft / 2, radians.
 
     """
+    import torch  # not above: others resample where there is no torch
     flat = signals.reshape(-1, signals.shape[-1])
     window = torch.hann_window(n_fft, device=signals.device, dtype=signals.dtype)
     spectrum = torch.stft(flat, n_fft, hop_length, window=window, center=centred,
@@ -101,4 +101,5 @@ def stft_phase(signals, n_fft, hop_length, centred):
 
 def batch_of_one(array, device):
     """Make a float32 tensor (1, ...) of one scene's array, on a device."""
+    import torch
     return torch.as_tensor(array, dtype=torch.float32, device=device)[None]

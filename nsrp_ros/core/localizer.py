@@ -5,16 +5,14 @@ The one way to be localized: every method, on the robot and in every measurement
     estimate = localizer.locate(signals, sample_rate, mic_positions, room_dims)
 """
 
-from nsrp_ros.core.backprojection import Backprojection
-from nsrp_ros.core.backprojector import Backprojector
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import SrpConfig
 from nsrp_ros.core.features import resample
 from nsrp_ros.core.geometry import check_scene
-from nsrp_ros.core.neural_srp import NeuralSrp
+from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.core.model_files import WeightsError
 from nsrp_ros.core.srp import SrpPhat
-from nsrp_ros.core.weights import find_weights
-from nsrp_ros.core.weights import load_checkpoint
 
 CLASSICAL = {
     'srp_phat': SrpConfig(confidence=Confidence(-12.0445, 5.2142, 1.5667)),
@@ -30,7 +28,7 @@ class Localizer:
 
     Parameters
     ----------
-    method : SrpPhat, NeuralSrp or Backprojector
+    method : SrpPhat, NeuralSrp, Backprojector or OnnxBackprojector
         What answers; its `config` names the sample rate that it wants.
 
     """
@@ -40,7 +38,7 @@ class Localizer:
         self.config = method.config
 
     @classmethod
-    def load(cls, method='backprojection', device='cpu'):
+    def load(cls, method='backprojection', device='cpu', threads=0):
         """
         Load a method by name.
 
@@ -48,21 +46,45 @@ class Localizer:
         ----------
         method : str
             'srp_phat', 'srp_phat_2d', a network in models/ such as 'neural_srp', or the path of
-            a .safetensors file.
+            a .safetensors file. 'backprojection_light.onnx', or a .onnx.zip file that
+            `training.export_onnx` has written, needs ONNX Runtime in place of torch.
         device : str
             A torch device for networks, such as 'cpu' or 'cuda:0'.
+        threads : int
+            Of a network on a CPU; 0 leaves that to its library. Torch knows one number for all
+            that runs in this process, which then changes.
 
         Raises
         ------
         WeightsError
-            If the method is unknown or its weights cannot be read.
+            If the method is unknown or its weights cannot be read, or by which library is not
+            installed.
 
         """
         if method in CLASSICAL:
             return cls(SrpPhat(CLASSICAL[method]))
-        model = load_checkpoint(find_weights(method))
-        wrap = Backprojector if isinstance(model, Backprojection) else NeuralSrp
-        return cls(wrap(model, device))
+        path = find_weights(method)
+        # Networks are imported when they are wanted: torch alone is a gigabyte, and who has ONNX
+        # Runtime or wants SRP only may not have it.
+        if path.name.endswith('.onnx.zip'):
+            from nsrp_ros.core.onnx_backprojection import OnnxBackprojector
+            from nsrp_ros.core.onnx_file import OnnxNetwork
+            if device != 'cpu':
+                raise WeightsError(f'{path.name} runs on the CPU only, not on {device!r}')
+            return cls(OnnxBackprojector(OnnxNetwork.load(path, threads)))
+        try:
+            import torch
+        except ImportError as error:
+            raise WeightsError(f'method {method!r} needs torch: install it, or choose a network '
+                               'for ONNX Runtime such as backprojection_light.onnx') from error
+        from nsrp_ros.core.backprojector import Backprojector
+        from nsrp_ros.core.neural_srp import NeuralSrp
+        from nsrp_ros.core.weights import load_checkpoint
+        if threads:
+            torch.set_num_threads(threads)
+        model = load_checkpoint(path)
+        ours = isinstance(model.config, BackprojectionConfig)
+        return cls(Backprojector(model, device) if ours else NeuralSrp(model, device))
 
     def locate(self, signals, sample_rate, mic_positions, room_dims, area=None, shape=None):
         """
@@ -97,7 +119,7 @@ class Localizer:
         """
         wanted = {name: value for name, value in (('area', area), ('shape', shape))
                   if value is not None}
-        if wanted and not isinstance(self._method, Backprojector):
+        if wanted and not isinstance(self.config, BackprojectionConfig):
             raise ValueError(f'{" and ".join(wanted)} can be asked of backprojection only: other '
                              'methods have a grid of their own')
         signals, mic_positions, room_dims = check_scene(

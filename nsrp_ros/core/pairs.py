@@ -6,14 +6,13 @@ microphones have 120 pairs and only 15 independent delays.
 """
 
 from nsrp_ros.core.geometry import microphone_pairs
-import torch
-
+import numpy as np
 
 ENOUGH = 45
 """Pairs that are always asked, those of ten microphones."""
 
 
-def chosen_pairs(mic_positions, partners=None):
+def chosen_pair_indices(mic_positions, partners=None):
     """
     Choose pairs, the closest first, so that every microphone keeps its share of them.
 
@@ -22,21 +21,21 @@ def chosen_pairs(mic_positions, partners=None):
 
     Parameters
     ----------
-    mic_positions : torch.Tensor
+    mic_positions : numpy.ndarray
         Shape (M, 3), metres.
     partners : int, optional
         Choose `partners` * M / 2 pairs, but at least `ENOUGH`; all pairs if left out.
 
     Returns
     -------
-    torch.Tensor
+    numpy.ndarray
         Shape (P, 2), integer, the first microphone of a pair being the one with the lower index;
         the closest pair first.
 
     """
-    pairs = torch.from_numpy(microphone_pairs(len(mic_positions)))
+    pairs = microphone_pairs(len(mic_positions))
     ends = mic_positions[pairs]  # (P, 2, 3)
-    pairs = pairs[torch.linalg.vector_norm(ends[:, 0] - ends[:, 1], dim=-1).argsort(stable=True)]
+    pairs = pairs[np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).argsort(kind='stable')]
     if partners is None:
         return pairs
     most = max(ENOUGH, partners * len(mic_positions) // 2)
@@ -54,3 +53,10 @@ def chosen_pairs(mic_positions, partners=None):
         (kept if fair else others).append(index)
     # Where the closest pairs leave a microphone without partners, the next closest fill up.
     return pairs[sorted((kept + others)[:most])]
+
+
+def chosen_pairs(mic_positions, partners=None):
+    """Do what `chosen_pair_indices` does for tensors on the CPU, and return one."""
+    # Not above: networks for ONNX Runtime choose pairs where there is no torch.
+    import torch
+    return torch.from_numpy(chosen_pair_indices(mic_positions.numpy(), partners))

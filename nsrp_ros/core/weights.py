@@ -8,63 +8,22 @@ bring.
 
 from dataclasses import asdict
 import json
-import os
-from pathlib import Path
-import sys
 
 from nsrp_ros.core.backprojection import Backprojection
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import CrnnConfig
+from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.core.model_files import model_folders
+from nsrp_ros.core.model_files import WeightsError
 from nsrp_ros.core.neural_srp import Crnn
 from safetensors import safe_open
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+__all__ = ['find_weights', 'load_checkpoint', 'model_folders', 'save_checkpoint', 'WeightsError']
 FORMAT = 'nsrp_ros-1'
 NETWORKS = {'crnn': (Crnn, CrnnConfig), 'backprojection': (Backprojection, BackprojectionConfig)}
-
-
-class WeightsError(RuntimeError):
-    """A checkpoint is missing, damaged, or not one of ours."""
-
-
-def model_folders():
-    """
-    List the folders where weights may lie, best first.
-
-    A source checkout's models/, then share/nsrp_ros/models of every ament prefix, then of this
-    Python environment.
-    """
-    prefixes = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
-    folders = [Path(__file__).resolve().parents[2] / 'models']
-    folders += [Path(p) / 'share/nsrp_ros/models' for p in [*prefixes, sys.prefix]]
-    return [folder for folder in folders if folder.is_dir()]
-
-
-def find_weights(method):
-    """
-    Find a method's checkpoint: a name known to this package, or a path to a file.
-
-    Raises
-    ------
-    WeightsError
-        Naming the folders that were searched.
-
-    """
-    if str(method).endswith('.safetensors'):
-        path = Path(method)
-        if not path.is_file():
-            raise WeightsError(f'there is no weights file {path}')
-        return path
-    folders = model_folders()
-    for folder in folders:
-        path = folder / f'{method}.safetensors'
-        if path.is_file():
-            return path
-    known = sorted({p.stem for folder in folders for p in folder.glob('*.safetensors')})
-    raise WeightsError(f'no weights for method {method!r} in {[str(f) for f in folders]}; '
-                       f'networks there: {known}')
 
 
 def save_checkpoint(path, model, method):

@@ -51,10 +51,12 @@ WITHOUT = {
     'without remembering geometry': {'remember': False},
     'with all pairs': {'partners': None},
     'with lags cut to each pair + 64': {'lag_margin': 64},
-    'no shortcut': {'doubt': 0.0, 'finer': FINEST, 'bfloat16': False, 'remember': False, 'partners': None},
+    'no shortcut': {'doubt': 0.0, 'finer': FINEST, 'bfloat16': False, 'remember': False,
+                    'partners': None},
 }
 """What is changed of `Shortcuts()` to see what each part gains."""
 NETWORKS = ('backprojection', 'backprojection_light')
+ONNX = [f'{name}.onnx' for name in NETWORKS if find_spec('onnxruntime') is not None]
 PLAIN = '{}, plain'
 PAIR_BY_PAIR = 'neural_srp, pair by pair'
 _PATIENCE = 15.0  # seconds after which a slow method is not timed again, once it was three times
@@ -199,7 +201,8 @@ def accuracy(folders, numbers, limit, network, model):
             errors = {name: np.linalg.norm(w - truth, axis=1) for name, w in where.items()}
             apart = errors['quick'] - errors['plain']
             moved = np.linalg.norm(where['quick'] - where['plain'], axis=1)
-            rows.append({'network': network, 'set': folder.name, 'n_mics': n_mics, 'rooms': n_rooms,
+            rows.append({'network': network, 'set': folder.name, 'n_mics': n_mics,
+                         'rooms': n_rooms,
                          'plain_m': errors['plain'].mean(), 'quick_m': errors['quick'].mean(),
                          'difference_m': apart.mean(),
                          'standard_error_m': apart.std() / n_rooms ** 0.5,
@@ -228,7 +231,7 @@ def main(arguments=None):
     add('--mics', type=int, nargs='+', default=[2, 4, 6, 8, 16, 32])
     add('--networks', nargs='+', default=list(NETWORKS), choices=NETWORKS,
         help='ours, whose shortcuts are taken away (%(default)s)')
-    add('--methods', nargs='+', default=['srp_phat', 'neural_srp', PAIR_BY_PAIR],
+    add('--methods', nargs='+', default=['srp_phat', 'neural_srp', PAIR_BY_PAIR, *ONNX],
         help='what they are compared with (%(default)s)')
     add('--gains', type=int, nargs='*', default=[6, 16],
         help='numbers of microphones to take shortcuts away at (%(default)s)')
@@ -247,7 +250,7 @@ def main(arguments=None):
     plain = {PLAIN.format(name): Localizer(Backprojector(model, shortcuts=None))
              for name, model in models.items()}
     others = {name: PairByPair(Localizer.load('neural_srp')) if name == PAIR_BY_PAIR
-              else Localizer.load(name) for name in options.methods}
+              else Localizer.load(name, threads=options.threads) for name in options.methods}
 
     # One room, so that fewer microphones are some of those of the others.
     speech, _ = find_speech('synthetic')

@@ -77,8 +77,8 @@ def tables(results):
                      f'| {row["difference_m"]:+.4f} ± {row["standard_error_m"]:.4f} '
                      f'| {row["moved_m"]:.3f} |')
 
-    lines += ['', 'The whole node: six microphones in real time, ten windows a second, one thread; '
-              "from the last sample's publication to the estimate's arrival.", '',
+    lines += ['', 'The whole node: six microphones in real time, ten windows a second, one '
+              "thread; latency from the last sample's publication to the estimate's arrival.", '',
               '| network | windows | cores | latency, median | latency, 95 % | most memory '
               '| first pose after |', '| --- | --- | --- | --- | --- | --- | --- |']
     lines += [f'| {row["network"]} | {row["windows"]}, of which {_fates(row["fates"])} '

@@ -1,0 +1,201 @@
+"""
+Write a trained back-projection network for ONNX Runtime, so that a robot needs no torch.
+
+    python -m nsrp_ros.training.export_onnx backprojection_light
+
+writes models/backprojection_light.onnx.zip, which is the method `backprojection_light.onnx`. Needs
+the packages `onnx` (to write) and, where the file is used, `onnxruntime`.
+
+Shapes: M microphones, P pairs, L lags, F bins, N frames, V = Z Y X cells, D and E channels.
+"""
+
+import argparse
+from dataclasses import asdict
+import io
+from pathlib import Path
+import warnings
+
+from nsrp_ros.core.backprojection import Backprojection
+from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.core.onnx_file import save_graphs
+from nsrp_ros.core.weights import load_checkpoint
+import torch
+from torch import nn
+
+OPSET = 17
+"""Read by ONNX Runtime from 1.13 on."""
+
+
+class Weightings(nn.Module):
+    """Learnt weights of frames and bins: magnitudes (1, M, F, N) to (M, W, F, N)."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.weightings = model.weightings
+
+    def forward(self, magnitude):
+        """Apply the layers; see the class."""
+        return torch.stack([w[0] for w in self.weightings(magnitude)], dim=1)
+
+
+class Lags(nn.Module):
+    """
+    Features of lags: correlations (1, K + 2, P, L) to direct (P, L / 2, D) and echo (P, L / 2, E).
+
+    Convolutions along lags become two-dimensional ones that leave pairs apart, which ONNX Runtime
+    computes in blocks of channels and those along one dimension not.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        lags, cfg = model.lags, model.config
+        self.sizes = cfg.map_channels, cfg.echo_channels
+        self.first, self.last = _flat(lags.first), _flat(lags.last)
+        self.blocks = nn.ModuleList(nn.Sequential(*map(_flat, block)) for block in lags.blocks)
+
+    def forward(self, correlations):
+        """Apply the layers; see the class."""
+        features = self.first(correlations)
+        for block in self.blocks:
+            features = features + block(features)
+        return self.last(features)[0].permute(1, 2, 0).split(self.sizes, dim=2)
+
+
+def _flat(layer):
+    """Return a Conv1d as a Conv2d of one row, any other layer as it is."""
+    if not isinstance(layer, nn.Conv1d):
+        return layer
+    flat = nn.Conv2d(layer.in_channels, layer.out_channels, (1, *layer.kernel_size),
+                     (1, *layer.stride), (0, *layer.padding), (1, *layer.dilation))
+    flat.weight.data, flat.bias.data = layer.weight.data[:, :, None], layer.bias.data
+    return flat
+
+
+class Gates(nn.Module):
+    """What features are multiplied by, and what is added: views (V, P, 6) to (V, P, 2 D)."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.view, self.scene, self.gate = model.view, model.scene, model.gate
+        self.ones = torch.arange(2 * model.config.map_channels) < model.config.map_channels
+
+    def forward(self, views, context):
+        """Apply the layers, given the scene's context (4,); one plus the scale comes first."""
+        return self.gate(self.view(views) + self.scene(context)) + self.ones.float()
+
+
+class Project(nn.Module):
+    """Gate and pool what pairs say: direct (V, P, D), echoes (V, P, 3 E) and gates to (V, D)."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.echoes, self.activation = model.echoes, model.activation
+        self.attend, self.mix = model.pool.attend, model.pool.mix
+
+    def forward(self, direct, echoes, gates):
+        """Apply the layers, PairPooling's among them, with cells before pairs."""
+        scale, shift = gates.chunk(2, dim=2)
+        features = self.activation((direct + self.echoes(echoes)) * scale + shift)
+        weights = self.attend(features).softmax(dim=1)  # (V, P, H)
+        split = features.unflatten(2, (self.attend.out_features, -1))  # (V, P, H, D / H)
+        own = (weights[..., None] * split).sum(dim=1).flatten(1)
+        return self.mix(torch.cat([features.mean(dim=1), own], dim=1))
+
+
+class Read(nn.Module):
+    """Read the posterior off pooled features, as `Backprojection.read` does for a batch."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.place, self.point, self.point_score = model.place, model.point, model.point_score
+        self.floor, self.presence = model.floor, model.presence
+
+    def forward(self, pooled, place):
+        """Map (Z, Y, X, D) and places (Z, Y, X, 10) to (Z, Y, X) and log-odds of presence."""
+        pooled = self.point(pooled + self.place(place))
+        score = self.point_score(pooled)[..., 0]
+        floor = (score.softmax(dim=0)[..., None] * pooled).sum(dim=0)  # (Y, X, D)
+        floor, floor_score = self.floor(floor.permute(2, 0, 1)[None])
+        score = score + floor_score
+        log_posterior = score - score.flatten().logsumexp(dim=0)
+        likely = log_posterior.exp().sum(dim=0)  # (Y, X)
+        seen = torch.cat([(likely * floor).sum(dim=(2, 3)), floor.mean(dim=(2, 3))], dim=1)
+        return log_posterior, self.presence(seen)[0, 0]
+
+
+def export(model):
+    """
+    Make the graphs of a network.
+
+    Parameters
+    ----------
+    model : Backprojection
+        Trained.
+
+    Returns
+    -------
+    dict of str to bytes
+        ONNX graphs by `onnx_file.PARTS`.
+
+    Raises
+    ------
+    ValueError
+        If the network has no echoes or no heads: such ones were for comparison only.
+
+    """
+    cfg = model.config
+    if not cfg.echo_channels or not cfg.heads:
+        raise ValueError('only networks that look for echoes and attend to pairs are exported')
+    model = model.eval().requires_grad_(False)
+    d, e, n_bins = cfg.map_channels, cfg.echo_channels, cfg.n_fft // 2 + 1
+    n_inputs = model.lags.first.in_channels
+    graphs = {}
+    if cfg.learned_weightings:
+        graphs['weightings'] = _graph(Weightings(model), {
+            'magnitude': (torch.rand(1, 3, n_bins, 9), (1, 3))}, ['weights'])
+    graphs['lags'] = _graph(Lags(model), {
+        'correlations': (torch.randn(1, n_inputs, 3, 129), (2, 3))}, ['direct', 'echo'])
+    graphs['gates'] = _graph(Gates(model), {
+        'views': (torch.rand(7, 3, 6), (0, 1)), 'context': (torch.rand(4), ())}, ['gates'])
+    graphs['project'] = _graph(Project(model), {
+        'direct': (torch.randn(7, 3, d), (0, 1)), 'echoes': (torch.randn(7, 3, 3 * e), (0, 1)),
+        'gates': (torch.randn(7, 3, 2 * d), (0, 1))}, ['pooled'])
+    graphs['read'] = _graph(Read(model), {
+        'pooled': (torch.randn(4, 5, 3, d), (0, 1, 2)),
+        'place': (torch.rand(4, 5, 3, 10), (0, 1, 2))}, ['log_posterior', 'presence'])
+    return graphs
+
+
+def _graph(module, inputs, outputs):
+    """Trace a module with named inputs (a tensor, and which of its axes may change in size)."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The other exporter needs two more packages and gains nothing for graphs this simple.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            module, tuple(tensor for tensor, _ in inputs.values()), buffer, dynamo=False,
+            input_names=list(inputs), output_names=outputs, opset_version=OPSET,
+            dynamic_axes={name: {axis: f'{name}_{axis}' for axis in axes}
+                          for name, (_, axes) in inputs.items()})
+    return buffer.getvalue()
+
+
+def main(args=None):
+    """Export a network by its name or path."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('method', help='a back-projection network in models/, or a .safetensors')
+    parser.add_argument('output', nargs='?', help='a .onnx.zip; beside the weights if left out')
+    options = parser.parse_args(args)
+    path = find_weights(options.method)
+    output = Path(options.output or path.with_suffix('.onnx.zip'))
+    if not output.name.endswith('.onnx.zip'):
+        parser.error('the output must end in .onnx.zip')
+    model = load_checkpoint(path)
+    if not isinstance(model, Backprojection):
+        parser.error(f'{path} is not a back-projection network')
+    save_graphs(output, asdict(model.config), export(model))
+    print(f'{output}: {output.stat().st_size / 1e6:.2f} MB')
+
+
+if __name__ == '__main__':
+    main()
