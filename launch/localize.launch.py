@@ -39,8 +39,8 @@ ARGUMENTS = [
         'params_file'),
     DeclareLaunchArgument(
         'queue_size', default_value='',
-        description='windows that may wait for the localizer, many for a bag that is played faster '
-        'than it keeps up with; empty leaves it to params_file'),
+        description='windows that may wait for the localizer: many, such as 1000, for a bag that '
+        'is played faster than it keeps up with; empty leaves it to params_file'),
     DeclareLaunchArgument(
         'log_level', default_value='info',
         choices=['debug', 'info', 'warn', 'error', 'fatal'], description='what the node logs'),

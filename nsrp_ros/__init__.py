@@ -3,26 +3,46 @@ nsrp_ros: where somebody is talking, in metres, on the map.
 
 A map of the house (an arrow points from the importer to what it imports):
 
-* `node` -> `inputs` -> `sources` -> `samples` (audio of any kind), `microphones` -> `transforms`,
-  `room`, `parameters`, `status`, and `pipeline` -> `worker`, `core`: the localizer, a managed
-  node, thin;
-* `simulated_room` -> `performance`: a room that publishes audio, transforms and the true source;
-  the robot that needs no hardware. `demo` runs it beside the node and draws what happened;
-* `tracker_node` makes talkers with numbers out of the localizer's maps, `follow_node` targets for
-  navigation out of talkers; both declare their parameters by `settings`. `play_audio` plays
-  files; `localize_bag` -> `bags` -> `bag_files`, `bag_outputs` localizes bags without ROS;
-* `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch,
-  safetensors and, for `tracking`, Stone Soup.
+* The localizer, a managed node, thin: `node` -> `inputs` -> `sources` -> `samples`, `pace` (audio
+  of any kind, and whether it is what it claims to be), `microphones` -> `transforms`, `room`,
+  `parameters`, `status`, and `pipeline` -> `worker`, `core`. What goes out is made by `messages`.
+* Behind it: `tracker_node` makes talkers with numbers out of the localizer's maps, `follow_node`
+  targets for navigation out of talkers; their messages are made by `talker_messages`, and `health`
+  says how they are.
+* What all nodes share: `settings` declares parameters from dataclasses, `process` is how a node
+  lives and ends, `stamps` are times, `distributions` is what differs from Humble to Rolling.
+* Robots that need no hardware: `simulated_room` -> `performance` publishes audio, transforms and
+  the true source, `play_audio` plays files.
+* Bags, without ROS: `localize_bag` -> `bag_options`, `bags` -> `bag_files`, `bag_types`,
+  `bag_transforms`, `bag_outputs`.
+* Commands that watch nodes from outside (`node_process`, `process_meter`): `demo` ->
+  `demo_observer`, `demo_pictures`; `endurance` -> `endurance_stage`, `endurance_ledger`,
+  `endurance_report` is the long run.
+* `core`: what runs on the robot. Imports no ROS: NumPy, SciPy, torch, safetensors and, for
+  `tracking`, Stone Soup.
   `localizer` -> `srp`, `neural_srp`, `backprojection` -> `features`, `correlation`, `estimate`,
-  `geometry`, `config`; `weights` reads checkpoints; `window` cuts one stream and `streams`
-  several in step, both by `clock`; `ensemble` -> `alignment` hears whose clock is off.
-  `backprojector` looks at a window by `quick` (on CPUs) -> `sight`, `view`, `pairs`, or by
-  `backprojection` itself, whose parts are `cells` and `layers`. `squares` draws maps, `peaks` and
-  `tracking` follow talkers through them, `following` says where to go;
-* `training` -> `core`: what makes and judges the models. Imports no ROS either. `speech`, `rooms`
-  and `simulation` make scenes, `dataset` keeps them, `train` learns from them (`posterior` and
-  `losses`: ours), `ablate` says which idea pays, and `evaluate`, `robustness`, `silence`,
-  `regions`, `calibrate`, `measured`, `tracking_scenes` and `bench` judge.
+  `geometry`, `config`; `weights` reads checkpoints, which `model_files` finds; `window` cuts one
+  stream and `streams` several in step, both by `clock`; `ensemble` -> `alignment` hears whose
+  clock is off.
+  `backprojector` looks at a window by `quick` (on CPUs, with `shortcuts`) -> `sight`, `view`,
+  `pairs`, or by `backprojection` itself, whose parts are `cells` and `layers`; `looks` makes an
+  estimate of it. The same without torch: `onnx_backprojection` -> `onnx_file`, `onnx_hearing`,
+  `onnx_sight`.
+  `squares` draws maps, `peaks` and `tracking` follow talkers through them, `following` says
+  where to go.
+* `training` -> `core`: what makes and judges the models. Imports no ROS either.
+  Scenes: `scenes`, kept by `dataset` in `scene_files`, are made by `simulation` of `rooms` and
+  `speech` (`prompts`, `synthetic_talker`), or `recorded`. The ideal ones: `image_sources`,
+  `impulses`, `responses`, `reference`, `shaped_rooms`. The `presets` of `realism` add to them
+  `paths`, `walls`, `furniture`, `air`, `tail`, `directivity` (in `bands`), `mounting`, `devices`,
+  `motion`, `noise`, `babble` and `diffuse`. `conversations` last longer than windows.
+  Learning: `train` -> `recipe` -> `stages` -> `batches`, and `learning` -> `targets`, `posterior`,
+  `losses`; `ablate` says which idea pays, `tune_srp` what SRP can do; `export_onnx` lets a robot
+  do without torch.
+  Judging: `evaluate`, `robustness` (-> `trials`, `conditions`), `silence` (-> `quiet_windows`,
+  `detection`), `regions`, `calibrate`, `measured`, `tracking_scenes` (-> `tracking_scores`) and
+  `bench` (-> `bench_report`, `bench_simulation`), by `scoring` -> `metrics`, `remember`, `plots`,
+  beside what is `published` and `ngcc_phat` (-> `ngcc_clone`).
 
 Dimensions, the same everywhere: B batch, M microphones, P = M (M - 1) / 2 pairs, T samples,
 N frames, F bins, L lags, G cells a side, K talkers. SI units and radians stand bare; anything

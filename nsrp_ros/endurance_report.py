@@ -206,8 +206,9 @@ def _row(what, n):
 
 
 def _columns(first, *cells):
-    return f'{first!s:>5s}' + ''.join(f'{cell!s:>18s}' if 'er ' in str(cell) else f'{cell!s:>13s}'
-                                      for cell in cells)
+    # The first six are the localizer's; names of processes need more room.
+    return f'{first!s:>5s}' + ''.join(
+        f'{cell!s:>{13 if k < 6 else 18}s}' for k, cell in enumerate(cells))
 
 
 def _unit(value, how, unit):

@@ -206,10 +206,7 @@ def _load(config):
     # Read by torch at its first product of matrices. A user's own wish goes before ours.
     for name, most in KERNELS_KEPT.items():
         os.environ.setdefault(name, str(most))
-    if config.threads:
-        import torch
-        torch.set_num_threads(config.threads)
-    localizer = Localizer.load(config.method, config.device)
+    localizer = Localizer.load(config.method, config.device, config.threads)
     # The first call pays for what libraries set up lazily: let no talker wait for it.
     still = np.random.default_rng(0).standard_normal((2, 16000)).astype(np.float32)
     try:

@@ -56,13 +56,13 @@ class Scene:
 
     def __post_init__(self):
         """Refuse scenes that cannot be."""
-        if len(self.room_dims) != 3 or min(self.room_dims) <= 0:
+        if len(self.room_dims) != 3 or not all(0 < d < np.inf for d in self.room_dims):
             raise ValueError(f'room_dims must be three lengths above 0, got {self.room_dims}')
         for name, positions, fewest in (('microphone_positions', self.mic_positions, 2),
                                         ('talker_positions', self.talker_positions, 1)):
             if len(positions) < fewest:
                 raise ValueError(f'{name} must hold {fewest} or more positions')
-            if np.any(positions <= 0) or np.any(positions >= self.room_dims):
+            if not np.all((positions > 0) & (positions < self.room_dims)):
                 raise ValueError(f'{name} must all be inside the room of '
                                  f'{list(self.room_dims)} m')
 

@@ -15,6 +15,7 @@ from audio_common_msgs.msg import AudioDataStamped
 from audio_common_msgs.msg import AudioInfo
 from nsrp_ros.core.window import NS
 from nsrp_ros.distributions import ClockType
+from nsrp_ros.inputs import LATCHED
 from nsrp_ros.process import run_node
 from nsrp_ros.samples import bytes_from_samples
 from nsrp_ros.settings import declare_settings
@@ -24,8 +25,6 @@ import rclpy
 from rclpy.clock import Clock
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import QoSProfile
 from rclpy.task import Future
 import soundfile
 
@@ -72,9 +71,7 @@ class AudioPlayer(Node):
         self._began = None  # when it was played, by a clock that nobody sets
         self._played = 0
         self._audio = self.create_publisher(AudioDataStamped, 'audio', 200)
-        self._info = self.create_publisher(
-            AudioInfo, 'audio_info',
-            QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        self._info = self.create_publisher(AudioInfo, 'audio_info', LATCHED)
         self._info.publish(AudioInfo(
             channels=self._file.channels, sample_rate=self._file.samplerate,
             sample_format='S16LE', coding_format='wave',

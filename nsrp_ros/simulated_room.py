@@ -8,11 +8,14 @@ somebody talks. Frames named in the live parameter `hidden_frames` are not publi
 device drops out of the network.
 """
 
+from dataclasses import dataclass
+
 from audio_common_msgs.msg import AudioDataStamped
 from audio_common_msgs.msg import AudioInfo
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import TransformStamped
 from nsrp_ros.core.window import NS
+from nsrp_ros.inputs import LATCHED
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.performance import CHUNK
 from nsrp_ros.performance import DEFAULT_SCENE
@@ -21,68 +24,79 @@ from nsrp_ros.performance import SAMPLE_RATE
 from nsrp_ros.performance import Scene
 from nsrp_ros.process import run_node
 from nsrp_ros.samples import bytes_from_samples
+from nsrp_ros.settings import declare_settings
+from nsrp_ros.settings import setting
+from nsrp_ros.settings import updated_settings
 from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import SpeechError
 from nsrp_ros.training.speech import TALKERS
 import numpy as np
-from rcl_interfaces.msg import FloatingPointRange
-from rcl_interfaces.msg import ParameterDescriptor
-from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from tf2_msgs.msg import TFMessage
 
 
+@dataclass(frozen=True)
+class RoomSettings:
+    """What the simulated room can be told; the descriptions are its documentation."""
+
+    frame_id: str = setting('map', 'frame of the room, whose corner is 0, 0, 0')
+    room_dims: tuple[float, ...] = setting(
+        DEFAULT_SCENE.room_dims, 'length, width and height, metres')
+    rt60: float = setting(
+        DEFAULT_SCENE.rt60, 'reverberation time, seconds; 0 is anechoic', 0.0, 2.0)
+    microphone_positions: tuple[float, ...] = setting(
+        tuple(DEFAULT_SCENE.mic_positions.ravel().tolist()),
+        "the microphones' x, y, z one after another, metres")
+    microphone_frame_prefix: str = setting('mic_', 'microphone k has the frame <prefix>k')
+    talker_positions: tuple[float, ...] = setting(
+        tuple(DEFAULT_SCENE.talker_positions.ravel().tolist()),
+        "the talkers' x, y, z one after another, metres")
+    turn_seconds: float = setting(
+        DEFAULT_SCENE.turn_seconds, 'how long each talker talks', 0.5, 600.0)
+    pause_seconds: float = setting(
+        DEFAULT_SCENE.pause_seconds, 'silence between two turns', 0.0, 600.0)
+    snr_db: float = setting(
+        DEFAULT_SCENE.snr_db, 'speech over sensor noise, dB', -20.0, 100.0)
+    speech: str = setting('auto', "'prompts' (Debian's voice prompts, fetched once), "
+                          "'synthetic', a folder of audio files, or 'auto'")
+    seed: int = setting(0, 'chooses the speech and the noise', 0, 2 ** 31 - 1)
+    loop: bool = setting(True, 'start again after the last turn, rather than exit')
+    hidden_frames: tuple[str, ...] = setting(
+        (), 'microphone frames that are not published', live=True)
+
+    def __post_init__(self):
+        """Refuse what no single range can."""
+        self.scene
+
+    @property
+    def scene(self):
+        """Return what is played."""
+        return Scene(self.room_dims, self.rt60,
+                     _triples('microphone_positions', self.microphone_positions),
+                     _triples('talker_positions', self.talker_positions),
+                     self.turn_seconds, self.pause_seconds, self.snr_db)
+
+
 class SimulatedRoom(Node):
-    """See the module's docstring."""
+    """See the module's docstring; the parameters are those of RoomSettings."""
 
     def __init__(self, **kwargs):
         super().__init__('simulated_room', **kwargs)
-        declare = self._declare
-        self._frame_id = declare('frame_id', 'map', 'frame of the room, whose corner is 0, 0, 0')
-        mics = declare('microphone_positions', DEFAULT_SCENE.mic_positions.ravel().tolist(),
-                       "the microphones' x, y, z one after another, metres")
-        talkers = declare('talker_positions', DEFAULT_SCENE.talker_positions.ravel().tolist(),
-                          "the talkers' x, y, z one after another, metres")
-        prefix = declare('microphone_frame_prefix', 'mic_', 'microphone k has the frame '
-                         '<prefix>k')
-        scene = Scene(
-            room_dims=tuple(declare('room_dims', list(DEFAULT_SCENE.room_dims),
-                                    'length, width and height, metres')),
-            rt60=declare('rt60', DEFAULT_SCENE.rt60,
-                         'reverberation time, seconds; 0 is anechoic', 0.0, 2.0),
-            mic_positions=_triples('microphone_positions', mics),
-            talker_positions=_triples('talker_positions', talkers),
-            turn_seconds=declare('turn_seconds', DEFAULT_SCENE.turn_seconds,
-                                 'how long each talker talks', 0.5, 600.0),
-            pause_seconds=declare('pause_seconds', DEFAULT_SCENE.pause_seconds,
-                                  'silence between two turns', 0.0, 600.0),
-            snr_db=declare('snr_db', DEFAULT_SCENE.snr_db,
-                           'speech over sensor noise, dB', -20.0, 100.0))
-        speech = declare('speech', 'auto', "'prompts' (Debian's voice prompts, fetched once), "
-                         "'synthetic', a folder of audio files, or 'auto'")
-        seed = declare('seed', 0, 'chooses the speech and the noise')
-        self.finished = Future()
-        self._loop = declare('loop', True, 'start again after the last turn, rather than exit')
-        self.declare_parameter('hidden_frames', Parameter.Type.STRING_ARRAY, ParameterDescriptor(
-            description='microphone frames that are not published; may change at any time'))
-        self._hidden = ()
-        self._on_parameters(self._parameters.values())
+        self.config = config = declare_settings(self, RoomSettings)
         self.add_on_set_parameters_callback(self._on_parameters)
-
-        bank, description = find_speech(speech, TALKERS['test'], sample_rate=SAMPLE_RATE)
+        self.finished = Future()
+        bank, description = find_speech(
+            config.speech, TALKERS['test'], sample_rate=SAMPLE_RATE)
         self.get_logger().info(f'speech: {description}')
+        scene = config.scene
         self._signals, self._turns = perform(
-            scene, bank.utterances(min_seconds=1.0), np.random.default_rng(seed))
-        self._mics = {f'{prefix}{k}': p for k, p in enumerate(scene.mic_positions)}
-
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            scene, bank.utterances(min_seconds=1.0), np.random.default_rng(config.seed))
+        self._mics = {f'{config.microphone_frame_prefix}{k}': p
+                      for k, p in enumerate(scene.mic_positions)}
         self._audio = self.create_publisher(AudioDataStamped, 'audio', 50)
-        self._info = self.create_publisher(AudioInfo, 'audio_info', latched)
+        self._info = self.create_publisher(AudioInfo, 'audio_info', LATCHED)
         self._truth = self.create_publisher(PoseStamped, 'true_source', 10)
         self._tf = self.create_publisher(TFMessage, '/tf', 100)
         self._info.publish(AudioInfo(
@@ -95,23 +109,15 @@ class SimulatedRoom(Node):
         self.get_logger().info(f'{len(self._mics)} microphones, {len(self._turns)} talkers, '
                                f'rt60 {scene.rt60:g} s, SNR {scene.snr_db:g} dB')
 
-    def _declare(self, name, default, description, low=None, high=None):
-        descriptor = ParameterDescriptor(description=description, read_only=True)
-        if low is not None:
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        return self.declare_parameter(name, default, descriptor).value
-
-    def _on_parameters(self, parameters):
-        for parameter in parameters:
-            if parameter.name == 'hidden_frames':
-                self._hidden = tuple(parameter.value or ())
-        return SetParametersResult(successful=True)
+    def _on_parameters(self, changes):
+        self.config, result = updated_settings(self.config, changes)
+        return result
 
     def _play(self):
         """Publish every chunk whose last sample has been heard by now."""
         now_ns = self.get_clock().now().nanoseconds
         while not self.finished.done() and self._time_ns(self._n_played + CHUNK) <= now_ns:
-            if not self._loop and self._n_played >= len(self._signals):
+            if not self.config.loop and self._n_played >= len(self._signals):
                 self.finished.set_result(True)
                 return
             first, last = self._n_played, self._n_played + CHUNK - 1
@@ -129,15 +135,15 @@ class SimulatedRoom(Node):
         return self._start_ns + sample * NS // SAMPLE_RATE
 
     def _publish_frames(self, time_ns):
-        shown = {f: p for f, p in self._mics.items() if f not in self._hidden}
-        self._tf.publish(frames_message(shown, self._frame_id, time_ns))
+        shown = {f: p for f, p in self._mics.items() if f not in self.config.hidden_frames}
+        self._tf.publish(frames_message(shown, self.config.frame_id, time_ns))
 
     def _publish_truth(self, first, last):
         length = len(self._signals)
         for turn in self._turns:
             if turn.start <= first % length and last % length < turn.stop:
                 message = PoseStamped()
-                message.header.frame_id = self._frame_id
+                message.header.frame_id = self.config.frame_id
                 set_stamp(message.header.stamp, self._time_ns(last))
                 p = message.pose.position
                 p.x, p.y, p.z = (float(v) for v in turn.position)

@@ -1,5 +1,6 @@
 """A localizer in a process of its own, and this process on the other side of DDS."""
 
+import contextlib
 from dataclasses import dataclass
 from dataclasses import field
 import os
@@ -16,20 +17,22 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.window import NS
+from nsrp_ros.inputs import LATCHED
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.samples import bytes_from_samples
+import numpy as np
 from rcl_interfaces.srv import SetParametersAtomically
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 CHUNK = 512
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'method': 'srp_phat',
+        'microphone_frames': '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'}
+"""Parameters of a localizer in the scene `anechoic`."""
 
 
 def start(module, domain, parameters, log, environment=None, remap=()):
@@ -206,3 +209,35 @@ class Rig:
         self.node.destroy_node()
         self.context.try_shutdown()
         return codes
+
+
+def errors(poses, scene):
+    """Return the distance of each pose to the scene's talker, metres."""
+    x, y = scene.source_position[:2]
+    return [np.hypot(p.pose.position.x - x, p.pose.position.y - y) for p in poses]
+
+
+@contextlib.contextmanager
+def localizer(domain, folder, **parameters):
+    """Start one that many tests torment, one after another; it must end well."""
+    rig = Rig(domain, folder)
+    process = rig.start('node', **parameters)
+    rig.wait_for_localizer()
+    yield rig
+    assert rig.close() == [0], process.log.read_text()
+
+
+@contextlib.contextmanager
+def tormented(rig, scene):
+    """Give a test a healthy localizer, and see that it is healthy again afterwards."""
+    rig.pause(100)
+    rig.say_info()
+    rig.say_frames(scene.mic_positions)
+    yield rig
+    rig.pause(100)
+    rig.say_info()
+    n = len(rig.heard.poses)
+    rig.play(scene.signals(1.0), pace=0.005)
+    assert rig.spin_until(lambda: len(rig.heard.poses) >= n + 2, 10), \
+        'the localizer has not recovered'
+    assert max(errors(rig.heard.poses[n:], scene)) < 0.15

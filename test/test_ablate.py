@@ -23,9 +23,9 @@ def test_every_variant_is_a_smaller_network(title):
 def test_ablations_end_in_a_table(tmp_path):
     """Two tiny variants are trained, measured and drawn; a second run trains nothing."""
     options = Namespace(
-        out=tmp_path, method='backprojection', minutes=0.02, variants=[FULL, 'no echoes of walls'], stage='anechoic_sim',
-        rooms=3, devices=1, batch_size=4, learning_rate=1e-3, batches_per_epoch=2,
-        rooms_at_once=4, precision='32-true', speech='synthetic', seed=0,
+        out=tmp_path, method='backprojection', minutes=0.02, variants=[FULL, 'no echoes of walls'],
+        stage='anechoic_sim', rooms=3, devices=1, batch_size=4, learning_rate=1e-3,
+        batches_per_epoch=2, rooms_at_once=4, precision='32-true', speech='synthetic', seed=0,
         network=tuple(TINY.items()))
     results = ablate(options)
     assert list(results) == [FULL, f'{FULL}, windows of 0.25 s', f'{FULL}, windows of 0.125 s',

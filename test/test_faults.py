@@ -3,9 +3,11 @@
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
 from node_rig import CHUNK
-from node_rig import LATCHED
-from node_rig import Rig
+from node_rig import errors
+from node_rig import localizer
+from node_rig import tormented
 from nsrp_ros.core.window import NS
+from nsrp_ros.inputs import LATCHED
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.samples import bytes_from_samples
@@ -13,37 +15,22 @@ import numpy as np
 import pytest
 from tf2_msgs.msg import TFMessage
 
-ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frame_prefix': 'mic_', 'method': 'srp_phat'}
+PREFIXED = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frame_prefix': 'mic_',
+            'method': 'srp_phat'}
 
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
     """Start one localizer that all faults befall, one after another."""
-    rig = Rig(64, tmp_path_factory.mktemp('faults'))
-    rig.start('node', **ROOM)
-    rig.wait_for_localizer()
-    yield rig
-    assert rig.close() == [0], rig._processes[0].log.read_text()
+    with localizer(64, tmp_path_factory.mktemp('faults'), **PREFIXED, queue_size=8) as rig:
+        yield rig
 
 
 @pytest.fixture
 def rig(shared, anechoic):
     """Give each test a healthy localizer, and see that it is healthy again afterwards."""
-    shared.pause(100)
-    shared.say_info()
-    shared.say_frames(anechoic.mic_positions)
-    yield shared
-    shared.pause(100)
-    n = len(shared.heard.poses)
-    shared.play(anechoic.signals(1.0), pace=0.005)
-    assert shared.spin_until(lambda: len(shared.heard.poses) >= n + 2, 10), 'not recovered'
-    assert max(errors(shared.heard.poses[n:], anechoic)) < 0.15
-
-
-def errors(poses, anechoic):
-    """Return how far poses are from the talker, metres."""
-    x, y = anechoic.source_position[:2]
-    return [np.hypot(p.pose.position.x - x, p.pose.position.y - y) for p in poses]
+    with tormented(shared, anechoic) as rig:
+        yield rig
 
 
 def chunks(signals):
@@ -123,7 +110,7 @@ def test_the_audio_stops_and_comes_back(rig, anechoic):
 def test_transforms_that_come_late(own, anechoic):
     """Moving frames that arrive 0.1 s after the audio: windows wait in the queue, none is lost."""
     rig = own(65)
-    rig.start('node', **ROOM, queue_size=20, transform_timeout=0.5)
+    rig.start('node', **PREFIXED, queue_size=20, transform_timeout=0.5)
     tf = rig.node.create_publisher(TFMessage, '/tf', 100)
     rig.wait_for_localizer()
     rig.say_info()
@@ -164,19 +151,6 @@ def frame(child, position, time_ns, parent='map', yaw=0.0):
     t.x, t.y, t.z = (float(v) for v in position)
     r.z, r.w = float(np.sin(yaw / 2)), float(np.cos(yaw / 2))
     return transform
-
-
-@pytest.fixture
-def own(tmp_path):
-    """Make a rig for one test alone, in a domain of its own."""
-    rigs = []
-
-    def make(domain):
-        rigs.append(Rig(domain, tmp_path))
-        return rigs[-1]
-    yield make
-    for rig in rigs:
-        assert set(rig.close()) <= {0}, [p.log.read_text() for p in rig._processes]
 
 
 def test_microphones_on_a_moving_base_in_a_room_from_the_map(own):
@@ -231,8 +205,8 @@ def test_one_topic_a_channel(own, anechoic):
     """Six topics of one channel, one of which dies: the others go on without it, and say so."""
     rig = own(67)
     topics = [f'mic{k}' for k in range(6)]
-    rig.start('node', **ROOM, audio_topics=str(topics).replace("'", ''), audio_channels='[1, 1, '
-              '1, 1, 1, 1]')
+    rig.start('node', **PREFIXED, audio_topics=str(topics).replace("'", ''),
+              audio_channels='[1, 1, 1, 1, 1, 1]')
     devices = Devices(rig, topics)
     rig.wait_for_localizer(topics)
     rig.say_frames(anechoic.mic_positions)

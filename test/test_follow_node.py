@@ -5,10 +5,10 @@ import math
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import OccupancyGrid
-from node_rig import LATCHED
 from node_rig import Rig
 from nsrp_ros.core.tracking import Talker
 from nsrp_ros.core.window import NS
+from nsrp_ros.inputs import LATCHED
 from nsrp_ros.messages import set_stamp
 from nsrp_ros.messages import stamp_to_ns
 from nsrp_ros.talker_messages import tracks_message

@@ -8,21 +8,9 @@ from lifecycle_msgs.msg import State
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from lifecycle_msgs.srv import GetState
-from node_rig import Rig
-import pytest
+from node_rig import ROOM
 from rcl_interfaces.srv import DescribeParameters
 from rcl_interfaces.srv import ListParameters
-
-FRAMES = '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'
-ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frames': FRAMES, 'method': 'srp_phat'}
-
-
-@pytest.fixture
-def rig(tmp_path, request):
-    """Make a rig of the domain that the test asks for."""
-    rig = Rig(request.param, tmp_path)
-    yield rig
-    assert set(rig.close()) <= {0}, [p.log.read_text() for p in rig._processes]
 
 
 def ask(rig, kind, service, **fields):
@@ -61,9 +49,9 @@ def locates(rig, anechoic):
     return len(rig.heard.poses) - n
 
 
-@pytest.mark.parametrize('rig', [61], indirect=True)
-def test_a_life(rig, anechoic):
+def test_a_life(own, anechoic):
     """Through all states and back, twice: it hears when it is active, and only then."""
+    rig = own(61)
     process = rig.start('node', autostart=False, **ROOM)
     assert state(rig) == State.PRIMARY_STATE_UNCONFIGURED
     described = ask(rig, DescribeParameters, 'describe_parameters', names=['room_dims'])
@@ -90,9 +78,9 @@ def test_a_life(rig, anechoic):
     assert process.poll() is None and 'Traceback' not in process.log.read_text()
 
 
-@pytest.mark.parametrize('rig', [86], indirect=True)
-def test_ten_activations_leave_nothing_behind(rig, anechoic):
+def test_ten_activations_leave_nothing_behind(own, anechoic):
     """Subscriptions, threads and descriptors are as many as after the first; it still locates."""
+    rig = own(72)
     process = rig.start('node', **ROOM)
     rig.wait_for_localizer()
     folder = Path(f'/proc/{process.pid}')
@@ -107,9 +95,9 @@ def test_ten_activations_leave_nothing_behind(rig, anechoic):
     assert locates(rig, anechoic) >= 2
 
 
-@pytest.mark.parametrize('rig', [62], indirect=True)
-def test_a_model_that_is_not_there(rig):
+def test_a_model_that_is_not_there(own):
     """Activation fails with a sentence; the node stays inactive, and can be tried again."""
+    rig = own(62)
     process = rig.start('node', autostart=False, **ROOM | {'method': 'telepathy'})
     assert change(rig, Transition.TRANSITION_CONFIGURE)
     for _ in range(2):
@@ -119,9 +107,29 @@ def test_a_model_that_is_not_there(rig):
     assert listeners(rig) == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize('rig', [63], indirect=True)
-def test_by_itself(rig, anechoic):
+def test_windows_in_the_queue_are_counted_when_it_is_deactivated(own, anechoic):
+    """Those that wait for transforms which never come are 'stopped', and nothing is open."""
+    rig = own(75)
+    rig.start('node', **ROOM, transform_timeout=5.0, queue_size=20)
+    rig.wait_for_localizer()
+    rig.say_info()
+    rig.play(anechoic.signals(2.0), pace=0.005)  # 7 windows; no frames have been said
+    assert rig.spin_until(lambda: rig.values().get('windows') == 7, 3)
+    assert rig.values()['located'] == rig.values()['not located'] == 0
+    assert change(rig, Transition.TRANSITION_DEACTIVATE)
+    values = rig.settled()
+    assert values['skipped: stopped'] == values['not located'] == values['windows'] == 7
+    assert rig.heard.status[-1].message == 'not active' and not rig.heard.grids
+    # It is no fault: after it the node is as well as before.
+    assert change(rig, Transition.TRANSITION_ACTIVATE)
+    assert rig.spin_until(lambda: listeners(rig) == [1, 2, 1, 1], 5)
+    assert locates(rig, anechoic) >= 2
+    assert rig.settled()['skipped: stopped'] == 7
+
+
+def test_by_itself(own, anechoic):
     """Without anybody's asking it is active, and Ctrl-C in the middle of audio ends it at once."""
+    rig = own(63)
     process = rig.start('node', **ROOM)
     rig.wait_for_localizer()
     assert state(rig) == State.PRIMARY_STATE_ACTIVE

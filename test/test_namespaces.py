@@ -42,8 +42,8 @@ class Room:
 @pytest.fixture
 def rooms(tmp_path, anechoic):
     """Start two localizers in one DDS domain, in namespaces and rooms of their own."""
-    rooms = [Room(tmp_path / 'a', 'a', 87, np.zeros(2), False),
-             Room(tmp_path / 'b', 'b', 87, OFFSET, True)]
+    rooms = [Room(tmp_path / 'a', 'a', 74, np.zeros(2), False),
+             Room(tmp_path / 'b', 'b', 74, OFFSET, True)]
     for room in rooms:
         room.start(anechoic)
     for room in rooms:

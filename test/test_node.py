@@ -8,61 +8,30 @@ from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseArray
 from nav_msgs.msg import OccupancyGrid
-from node_rig import LATCHED
-from node_rig import Rig
+from node_rig import errors
+from node_rig import localizer
+from node_rig import ROOM
 from node_rig import start
+from node_rig import tormented
+from nsrp_ros.inputs import LATCHED
 from nsrp_ros.messages import stamp_to_ns
 import numpy as np
 import pytest
-from rcl_interfaces.msg import Parameter
-from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.msg import ParameterValue
-from rcl_interfaces.srv import SetParameters
-
-FRAMES = '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'
-ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frames': FRAMES, 'method': 'srp_phat'}
-
-
-def set_parameter(rig, node, name, **value):
-    """Set a parameter of another node through its service; return the result."""
-    client = rig.node.create_client(SetParameters, f'/{node}/set_parameters')
-    assert client.wait_for_service(timeout_sec=10)
-    future = client.call_async(SetParameters.Request(
-        parameters=[Parameter(name=name, value=ParameterValue(**value))]))
-    assert rig.spin_until(future.done, 10)
-    return future.result().results[0]
-
-
-def errors(rig, poses, position):
-    """Return the distance of each pose to a position, metres."""
-    return [np.hypot(p.pose.position.x - position[0], p.pose.position.y - position[1])
-            for p in poses]
 
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
     """Start one localizer that many tests torment, one after another."""
-    rig = Rig(41, tmp_path_factory.mktemp('node'))
-    rig.start('node', **ROOM)
-    rig.wait_for_localizer()
-    yield rig
-    assert rig.close() == [0], rig._processes[0].log.read_text()
+    # On a busy machine windows wait, rather than that one is dropped which a test waits for.
+    with localizer(41, tmp_path_factory.mktemp('node'), **ROOM, queue_size=8) as rig:
+        yield rig
 
 
 @pytest.fixture
 def rig(shared, anechoic):
     """Give each test a healthy localizer, and see that it is healthy again afterwards."""
-    shared.pause(100)
-    shared.say_info()
-    shared.say_frames(anechoic.mic_positions)
-    yield shared
-    shared.pause(100)
-    shared.say_info()
-    n = len(shared.heard.poses)
-    shared.play(anechoic.signals(1.0), pace=0.005)
-    assert shared.spin_until(lambda: len(shared.heard.poses) >= n + 2, 10), \
-        'the localizer has not recovered'
-    assert max(errors(shared, shared.heard.poses[n:], anechoic.source_position)) < 0.15
+    with tormented(shared, anechoic) as rig:
+        yield rig
 
 
 def skipped(rig, before, reason):
@@ -84,7 +53,7 @@ def test_good_audio_is_located_at_the_audios_time(rig, anechoic):
         assert all(m.header.frame_id == 'map' for m in messages)
         np.testing.assert_allclose([stamp_to_ns(m.header.stamp) - s
                                     for m, s in zip(messages, expected)], 0, atol=10)
-    assert max(errors(rig, poses, anechoic.source_position)) < 0.1
+    assert max(errors(poses, anechoic)) < 0.1
     grid = grids[-1]
     assert (grid.info.width, grid.info.height) == (60, 50) and len(grid.data) == 3000
     assert max(grid.data) == 98 and min(grid.data) >= -1
@@ -159,7 +128,7 @@ def test_a_dead_channel_is_left_out(rig, anechoic):
     signals[2] = 0
     rig.play(signals, pace=0.005)
     assert rig.spin_until(lambda: len(rig.heard.poses) >= n + 3, 10)
-    assert max(errors(rig, rig.heard.poses[n:], anechoic.source_position)) < 0.15
+    assert max(errors(rig.heard.poses[n:], anechoic)) < 0.15
     assert rig.settled()['microphones'] == '5 of 6'
 
 
@@ -178,37 +147,31 @@ def test_a_microphone_outside_the_room_is_an_error(rig, anechoic):
 def test_no_window_is_lost_unaccounted(rig, anechoic):
     """Audio far faster than real time: every window is located, or counted as dropped."""
     before = rig.settled()
-    rig.play(np.tile(anechoic.signals(2.0), 10)[:, :8000 + 4000 * 75], pace=0.002)
+    rig.play(np.tile(anechoic.signals(2.0), 5)[:, :8000 + 4000 * 35], pace=0.002)
     after = rig.settled()
     located = after['located'] - before['located']
     dropped = after.get('skipped: queue full', 0) - before.get('skipped: queue full', 0)
-    assert located >= 1 and located + dropped == 76
+    assert located >= 1 and located + dropped == 36
 
 
 def test_live_parameters(rig, anechoic):
     """What may change takes effect at the next window; nonsense is refused with a sentence."""
-    double = ParameterType.PARAMETER_DOUBLE
-    assert set_parameter(rig, 'localizer', 'map_resolution', type=double,
-                         double_value=0.5).successful
+    assert rig.set_parameters('localizer', map_resolution=0.5).successful
     n = len(rig.heard.grids)
     rig.play(anechoic.signals(0.6), pace=0.003)
     assert rig.spin_until(lambda: len(rig.heard.grids) > n, 5)
     assert (rig.heard.grids[-1].info.width, rig.heard.grids[-1].info.height) == (12, 10)
-    result = set_parameter(rig, 'localizer', 'map_resolution', type=double, double_value=-1.0)
+    result = rig.set_parameters('localizer', map_resolution=-1.0)
     assert not result.successful and result.reason
-    result = set_parameter(rig, 'localizer', 'frame_id', type=ParameterType.PARAMETER_STRING,
-                           string_value='odom')
+    result = rig.set_parameters('localizer', frame_id='odom')
     assert not result.successful and 'read-only' in result.reason
-    assert set_parameter(rig, 'localizer', 'map_resolution', type=double,
-                         double_value=0.1).successful
+    assert rig.set_parameters('localizer', map_resolution=0.1).successful
 
 
 def test_who_is_not_sure_points_at_nobody(rig, anechoic):
     """Below min_confidence there is a map and no pose, and diagnostics say so."""
-    double = ParameterType.PARAMETER_DOUBLE
     before, n, n_grids = rig.settled(), len(rig.heard.poses), len(rig.heard.grids)
-    assert set_parameter(rig, 'localizer', 'min_confidence', type=double,
-                         double_value=1.0).successful
+    assert rig.set_parameters('localizer', min_confidence=1.0).successful
     rig.play(anechoic.signals(1.0), pace=0.005)
     assert skipped(rig, before, 'low confidence') >= 2
     assert len(rig.heard.grids) >= n_grids + 2 and len(rig.heard.poses) == n
@@ -217,21 +180,7 @@ def test_who_is_not_sure_points_at_nobody(rig, anechoic):
     rig.play(anechoic.signals(1.0), pace=0.005)
     assert rig.spin_until(lambda: any('below min_confidence' in s.message
                                       for s in rig.heard.status[n_status:]), 5)
-    assert set_parameter(rig, 'localizer', 'min_confidence', type=double,
-                         double_value=0.5).successful
-
-
-@pytest.fixture
-def own(tmp_path, request):
-    """Make a rig for one test alone, in a domain of its own."""
-    rigs = []
-
-    def make(domain):
-        rigs.append(Rig(domain, tmp_path))
-        return rigs[-1]
-    yield make
-    for rig in rigs:
-        assert set(rig.close()) <= {0}, [p.log.read_text() for p in rig._processes]
+    assert rig.set_parameters('localizer', min_confidence=0.5).successful
 
 
 def test_microphones_from_a_pose_array(own, anechoic):
@@ -250,7 +199,7 @@ def test_microphones_from_a_pose_array(own, anechoic):
     rig.spin(0.3)
     rig.play(signals, pace=0.005)
     assert rig.spin_until(lambda: len(rig.heard.poses) >= 3, 10)
-    assert max(errors(rig, rig.heard.poses, anechoic.source_position)) < 0.15
+    assert max(errors(rig.heard.poses, anechoic)) < 0.15
     assert rig.settled()['microphones'] == '5 of 6'
 
 
@@ -292,22 +241,17 @@ def test_a_simulated_room_in_another_process(own):
             at = stamp_to_ns(pose.header.stamp)
             near = [t for s, t in truth.items() if at - 5e8 <= s <= at + 4e7]
             if len(near) >= 15 and len({(t.x, t.y) for t in near}) == 1:
-                found += errors(rig, [pose], (near[0].x, near[0].y))
+                found.append(np.hypot(pose.pose.position.x - near[0].x,
+                                      pose.pose.position.y - near[0].y))
         assert len(found) >= n_poses // 3
         return found
     assert np.median(score(9)) < 0.2
-    hidden = ParameterValue(type=ParameterType.PARAMETER_STRING_ARRAY,
-                            string_array_value=['mic_2'])
-    client = rig.node.create_client(SetParameters, '/simulated_room/set_parameters')
-    assert client.wait_for_service(timeout_sec=10)
-    client.call_async(SetParameters.Request(
-        parameters=[Parameter(name='hidden_frames', value=hidden)]))
+    assert rig.set_parameters('simulated_room', hidden_frames=['mic_2']).successful
     rig.spin(1.5)
     assert np.median(score(9)) < 0.3
     values = rig.settled()
     assert values['microphones'] == '5 of 6' and 'missing mic_2' in values
-    set_parameter(rig, 'simulated_room', 'hidden_frames',
-                  type=ParameterType.PARAMETER_STRING_ARRAY)
+    assert rig.set_parameters('simulated_room', hidden_frames=['nobody']).successful
     rig.spin(1.5)
     assert rig.settled()['microphones'] == '6 of 6'
 

@@ -2,7 +2,7 @@
 
 import array
 
-from node_rig import Rig
+from node_rig import ROOM
 from nsrp_ros.core.clock import NS
 from nsrp_ros.pace import Pace
 from nsrp_ros.pace import STEPS
@@ -62,25 +62,20 @@ def one_byte(samples):
     return array.array('B', pcm.astype(np.uint8).tobytes())
 
 
-def test_a_driver_that_sends_a_byte_a_sample(anechoic, tmp_path):
+def test_a_driver_that_sends_a_byte_a_sample(anechoic, own):
     """Whether it claims 16 bits or 8: nothing is located, the cause is told, and it recovers."""
-    rig = Rig(85, tmp_path)
-    process = rig.start('node', room_dims='[6.0, 5.0, 3.0]', microphone_frame_prefix='mic_',
-                        method='srp_phat')
-    try:
-        rig.wait_for_localizer()
-        rig.say_frames(anechoic.mic_positions)
-        for sample_format, cause in (('S16LE', 'single bytes'), ('U8', 'int16 to uint8')):
-            rig.say_info(sample_format=sample_format)
-            n = len(rig.heard.status)
-            rig.play(anechoic.signals(1.5), encode=one_byte, pace=0.005)
-            assert rig.spin_until(lambda: any(
-                cause in status.message for status in rig.heard.status[n:]), 5), (
-                    cause, rig.heard.status[-1])
-        assert not rig.heard.poses
-        rig.say_info()
-        rig.play(anechoic.signals(1.5), pace=0.005)
-        assert rig.spin_until(lambda: len(rig.heard.poses) >= 3, 10), rig.heard.status[-1]
-    finally:
-        codes = rig.close()
-    assert codes == [0], process.log.read_text()
+    rig = own(73)
+    rig.start('node', **ROOM)
+    rig.wait_for_localizer()
+    rig.say_frames(anechoic.mic_positions)
+    for sample_format, cause in (('S16LE', 'single bytes'), ('U8', 'int16 to uint8')):
+        rig.say_info(sample_format=sample_format)
+        n = len(rig.heard.status)
+        rig.play(anechoic.signals(1.5), encode=one_byte, pace=0.005)
+        assert rig.spin_until(lambda: any(
+            cause in status.message for status in rig.heard.status[n:]), 5), (
+                cause, rig.heard.status[-1])
+    assert not rig.heard.poses
+    rig.say_info()
+    rig.play(anechoic.signals(1.5), pace=0.005)
+    assert rig.spin_until(lambda: len(rig.heard.poses) >= 3, 10), rig.heard.status[-1]

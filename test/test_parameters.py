@@ -7,29 +7,9 @@ from nsrp_ros.settings import declare_settings
 from nsrp_ros.settings import updated_settings
 import pytest
 import rclpy
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 ROOM = {'room_dims': (6.0, 5.0, 3.0), 'microphone_frames': ('a', 'b', 'c')}
-
-
-@pytest.fixture
-def make_node():
-    """Return a maker of nodes with parameter overrides, in a context of its own."""
-    context = Context()
-    rclpy.init(context=context, domain_id=31)
-    nodes = []
-
-    def make(**values):
-        overrides = [Parameter(name, value=list(v) if isinstance(v, tuple) else v)
-                     for name, v in values.items()]
-        nodes.append(Node('test', context=context, parameter_overrides=overrides))
-        return nodes[-1]
-    yield make
-    for node in nodes:
-        node.destroy_node()
-    context.try_shutdown()
 
 
 def test_what_the_user_sets_arrives(make_node):

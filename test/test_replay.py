@@ -6,7 +6,7 @@ import time
 
 from bag_recorder import record
 from bag_recorder import START_NS
-from node_rig import Rig
+from node_rig import ROOM
 from nsrp_ros.core.window import NS
 from nsrp_ros.localize_bag import main
 from nsrp_ros.stamps import set_stamp
@@ -81,26 +81,19 @@ def bag(tmp_path_factory):
 
 
 @pytest.mark.parametrize('domain, rate', [(95, 1.0), (96, 3.0)])
-def test_a_bag_gives_the_same_at_any_rate(bag, tmp_path, domain, rate):
+def test_a_bag_gives_the_same_at_any_rate(bag, own, domain, rate):
     """Played with /clock and use_sim_time: the same windows, times and places as offline."""
     path, table = bag
-    rig = Rig(domain, tmp_path)
-    process = rig.start('node', use_sim_time='true', room_dims='[6.0, 5.0, 3.0]',
-                        microphone_frame_prefix='mic_', method='srp_phat', min_confidence=0.0,
-                        queue_size=100)
+    rig = own(domain)
+    process = rig.start('node', **ROOM, use_sim_time='true', min_confidence=0.0, queue_size=100)
     player = BagPlayer(rig, path)
-    try:
-        assert rig.spin_until(player.heard, 60), process.log.read_text()
-        rig.spin(0.3)
-        player.play(rate)
-        rig.spin_until(lambda: len(rig.heard.poses) >= len(table), 20)
-        rig.spin(0.2)
-    finally:
-        codes = rig.close()
-    log = process.log.read_text()
-    assert codes == [0], log
+    assert rig.spin_until(player.heard, 60), process.log.read_text()
+    rig.spin(0.3)
+    player.play(rate)
+    rig.spin_until(lambda: len(rig.heard.poses) >= len(table), 20)
+    rig.spin(0.2)
     assert [stamp_to_ns(pose.header.stamp) for pose in rig.heard.poses] == [
-        row[0] for row in table], log
+        row[0] for row in table], process.log.read_text()
     places = [(pose.pose.position.x, pose.pose.position.y) for pose in rig.heard.poses]
     # The table is rounded to a tenth of a millimetre.
     np.testing.assert_allclose(places, [row[1:] for row in table], atol=1.1e-4)

@@ -9,12 +9,10 @@ from nsrp_ros.play_audio import PlayerSettings
 from nsrp_ros.settings import declare_settings
 from nsrp_ros.settings import setting
 from nsrp_ros.settings import updated_settings
+from nsrp_ros.simulated_room import RoomSettings
 from nsrp_ros.tracker_node import TrackerSettings
 import pytest
-import rclpy
-from rclpy.context import Context
 from rclpy.exceptions import ParameterException
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 
@@ -31,23 +29,6 @@ class Oven:
         """Refuse what does not fit."""
         if self.heat < self.least:
             raise ValueError('heat must not be below least')
-
-
-@pytest.fixture
-def make_node():
-    """Return a maker of nodes with parameter overrides, in a context of its own."""
-    context = Context()
-    rclpy.init(context=context, domain_id=32)
-    nodes = []
-
-    def make(**values):
-        overrides = [Parameter(name, value=value) for name, value in values.items()]
-        nodes.append(Node('test', context=context, parameter_overrides=overrides))
-        return nodes[-1]
-    yield make
-    for node in nodes:
-        node.destroy_node()
-    context.try_shutdown()
 
 
 def test_lists_and_numbers_arrive(make_node):
@@ -90,7 +71,8 @@ def test_changes_are_judged_together(make_node):
     assert node.get_parameter('heat').value == 250.0
 
 
-@pytest.mark.parametrize('kind', [NodeConfig, TrackerSettings, FollowSettings, PlayerSettings])
+@pytest.mark.parametrize('kind', [NodeConfig, TrackerSettings, FollowSettings, PlayerSettings,
+                                  RoomSettings])
 def test_every_setting_says_what_it_is(kind):
     """A description, a range for each number, and whether it is live."""
     for spec in fields(kind):

@@ -3,6 +3,7 @@
 from functools import partial
 
 from nsrp_ros.core.looks import locate
+from nsrp_ros.core.looks import locate_all
 from nsrp_ros.core.looks import Look
 from nsrp_ros.core.quick import QuickBackprojection
 from nsrp_ros.core.shortcuts import FINEST
@@ -79,6 +80,38 @@ class Backprojector:
             return look_at
         return locate(listen, self.config, signals, mic_positions, room_dims, area, shape,
                       self._finer)
+
+    @torch.inference_mode()
+    def estimate_all(self, scenes):
+        """
+        Locate the talkers of many windows: together on a GPU, one by one on a CPU.
+
+        Parameters
+        ----------
+        scenes : list of tuple
+            Of numpy.ndarray: signals (M, T), all with the same T, positions and room, as of
+            `estimate`. As many as memory holds: a GPU needs about 0.1 GB for each of six
+            microphones.
+
+        Returns
+        -------
+        list of Estimate
+            In the order of the scenes.
+
+        """
+        if not isinstance(self._network, _Plain):
+            return [self.estimate(*scene) for scene in scenes]
+        tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
+
+        def listen(signals, mics, room_dims):
+            heard, dims = self.model.hear(tensor(signals), tensor(mics)), tensor(room_dims)
+
+            def look_at(corners, cells, before):
+                log_posterior, presence = self.model.look(heard, dims, tensor(corners), cells)
+                return Look(log_posterior.exp().cpu().numpy(), presence.sigmoid().cpu().numpy(),
+                            None)
+            return look_at
+        return locate_all(listen, self.config, scenes, self._finer)
 
 
 class _Plain:

@@ -122,7 +122,37 @@ class Localizer:
         if wanted and not isinstance(self.config, BackprojectionConfig):
             raise ValueError(f'{" and ".join(wanted)} can be asked of backprojection only: other '
                              'methods have a grid of their own')
+        return self._method.estimate(
+            *self._scene(signals, sample_rate, mic_positions, room_dims), **wanted)
+
+    def locate_all(self, windows):
+        """
+        Locate the talkers of many windows: as many at once as share a GPU, if there is one.
+
+        Parameters
+        ----------
+        windows : list of tuple
+            The arguments of `locate`: signals, sample_rate, mic_positions, room_dims; all
+            windows of the same length.
+
+        Returns
+        -------
+        list of Estimate
+            In the order of the windows.
+
+        Raises
+        ------
+        ValueError
+            If one of the scenes cannot be localized.
+
+        """
+        scenes = [self._scene(*window) for window in windows]
+        if hasattr(self._method, 'estimate_all'):
+            return self._method.estimate_all(scenes)
+        return [self._method.estimate(*scene) for scene in scenes]
+
+    def _scene(self, signals, sample_rate, mic_positions, room_dims):
+        """Check a scene and bring it to the method's sample rate."""
         signals, mic_positions, room_dims = check_scene(
             signals, sample_rate, mic_positions, room_dims)
-        signals = resample(signals, sample_rate, self.config.sample_rate)
-        return self._method.estimate(signals, mic_positions, room_dims, **wanted)
+        return resample(signals, sample_rate, self.config.sample_rate), mic_positions, room_dims

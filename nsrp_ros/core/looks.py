@@ -4,6 +4,7 @@ From looks of a network that has a posterior to an estimate: the whole map first
 Whatever computes the network, torch or ONNX Runtime, is asked in the same way by arrays.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 import math
@@ -20,13 +21,13 @@ CLOSER = 1.5
 @dataclass(frozen=True)
 class Look:
     """
-    What a look at an area tells.
+    What a look at an area tells; one of B scenes has B before all shapes.
 
     Attributes
     ----------
     cells : numpy.ndarray
         Shape (nz, ny, nx), probabilities that sum to one.
-    presence : float
+    presence : float or numpy.ndarray
         The probability that somebody talks at all.
     memory : object
         What the network needs for looks inside this one.
@@ -73,25 +74,107 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
         If the area is not inside the room or the shape is empty.
 
     """
+    grid = _grid(config, room_dims, area, shape)
+    alive = hearing(signals)
+    if alive.sum() < 2:
+        return nobody(grid)
+    look_at = listen(signals[alive], mic_positions[alive])
+    look = look_at(grid.corners, grid.shape, None)
+    whole = Posterior(look.cells, grid.x, grid.y, grid.z)
+    fine = _closer_grid(whole, grid, finer)
+    closer = Posterior(look_at(fine.corners, fine.shape, look).cells, fine.x, fine.y, fine.z)
+    return from_posterior(whole, closer, look.presence)
+
+
+def locate_all(listen: Callable, config, scenes, finer=12):
+    """
+    Locate the talkers of many windows, as many at once as have equally many microphones.
+
+    Parameters
+    ----------
+    listen : callable
+        As for `locate`, but of B scenes: takes signals (B, M, T), positions (B, M, 3) and rooms
+        (B, 3); what it returns takes corners (B, 2, 3) and gives a Look whose cells and presence
+        have B first.
+    config : BackprojectionConfig
+        See `locate`.
+    scenes : list of tuple
+        Of numpy.ndarray: signals (M, T), all with the same T, positions and room.
+    finer : int
+        See `locate`.
+
+    Returns
+    -------
+    list of Estimate
+        In the order of the scenes.
+
+    """
+    estimates, alike = [None] * len(scenes), defaultdict(list)
+    grids = [_grid(config, room_dims) for _, _, room_dims in scenes]
+    for k, (signals, _, _) in enumerate(scenes):
+        alive = hearing(signals)
+        if alive.sum() < 2:
+            estimates[k] = nobody(grids[k])
+        else:
+            alike[int(alive.sum())].append((k, alive))
+    for group in alike.values():
+        look_at = listen(*(np.stack(parts) for parts in zip(
+            *((scenes[k][0][alive], scenes[k][1][alive], scenes[k][2]) for k, alive in group),
+            strict=True)))
+
+        def look_everywhere(areas, before, look_at=look_at):
+            look = look_at(np.stack([grid.corners for grid in areas]), areas[0].shape, before)
+            return look, [Posterior(cells, grid.x, grid.y, grid.z)
+                          for cells, grid in zip(look.cells, areas, strict=True)]
+        own = [grids[k] for k, _ in group]
+        look, wholes = look_everywhere(own, None)
+        _, closers = look_everywhere(
+            [_closer_grid(whole, grid, finer) for whole, grid in zip(wholes, own, strict=True)],
+            look)
+        for (k, _), whole, closer, presence in zip(group, wholes, closers, look.presence,
+                                                   strict=True):
+            estimates[k] = from_posterior(whole, closer, float(presence))
+    return estimates
+
+
+def hearing(signals):
+    """Return which channels (M,) hear anything: one of zeros is a microphone not there."""
+    return np.asarray(signals).any(axis=1)
+
+
+def nobody(grid):
+    """Return the estimate of a window in which fewer than two microphones hear anything."""
+    flat = np.full(grid.shape, 1 / math.prod(grid.shape))
+    return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
+
+
+def _grid(config, room_dims, area=None, shape=None):
+    """Divide the floor, or an area of it, into cells."""
     corners = _corners(area, room_dims)
     rows, columns = shape or config.shape[1:]
-    grid = Grid.over_box(corners[0], corners[1], columns, rows, config.heights)
-    # A channel of zeros is a microphone that is not there.
-    alive = np.asarray(signals).any(axis=1)
-    if alive.sum() < 2:
-        flat = np.full(grid.shape, 1 / math.prod(grid.shape))
-        return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
+    return _Cells.between(corners, columns, rows, config.heights)
 
-    look_at = listen(signals[alive], mic_positions[alive])
-    look = look_at(corners, grid.shape, None)
-    whole = Posterior(look.cells, grid.x, grid.y, grid.z)
+
+def _closer_grid(whole, grid, finer):
+    """Divide what is around a posterior's likeliest place into finer cells."""
     centre, reach = from_posterior(whole).position, CLOSER * whole.cell_size
-    nearer = corners.copy()
-    nearer[0, :2] = np.maximum(corners[0, :2], centre - reach)
-    nearer[1, :2] = np.minimum(corners[1, :2], centre + reach)
-    fine = Grid.over_box(nearer[0], nearer[1], finer, finer, config.heights)
-    closer = Posterior(look_at(nearer, fine.shape, look).cells, fine.x, fine.y, fine.z)
-    return from_posterior(whole, closer, look.presence)
+    nearer = grid.corners.copy()
+    nearer[0, :2] = np.maximum(nearer[0, :2], centre - reach)
+    nearer[1, :2] = np.minimum(nearer[1, :2], centre + reach)
+    return _Cells.between(nearer, finer, finer, len(grid.z))
+
+
+@dataclass(frozen=True)
+class _Cells(Grid):
+    """A grid that knows its corners (2, 3), metres."""
+
+    corners: np.ndarray
+
+    @classmethod
+    def between(cls, corners, nx, ny, nz):
+        """Divide the box between two corners."""
+        grid = Grid.over_box(corners[0], corners[1], nx, ny, nz)
+        return cls(grid.x, grid.y, grid.z, corners)
 
 
 def _corners(area, room_dims):

@@ -41,8 +41,8 @@ from tqdm import tqdm
 
 RESOLUTION = 0.1
 """Metres a side of the node's map."""
-MIN_CONFIDENCE = 0.2
-"""Below which the node publishes no pose, and the tracker does not listen."""
+MIN_CONFIDENCE = 0.5
+"""Below which the node publishes no pose by default, and the tracker does not listen."""
 KNOWN_AFTER = WindowConfig().length
 """Seconds after his first word from which on a talker has to be known."""
 COMMAND = 'python -m nsrp_ros.training.tracking_scenes'
@@ -124,9 +124,10 @@ def follow(conversation, looks, config):
     """
     tracker, steps = TalkerTracker(config), []
     first = np.array([turns[0, 0] for turns in conversation.turns])
+    floor = np.stack([np.zeros(2), conversation.room_dims[:2]])
     for time, estimate in looks:
         peaks = peaks_of(estimate, conversation.room_dims, config.peaks)
-        talkers = tracker.update(round(time * NS), peaks)
+        talkers = tracker.update(round(time * NS), peaks, floor)
         steps.append({
             'time': time, 'peaks': peaks, 'tracks': {t.number: t.position for t in talkers},
             'truth': conversation.positions(time)[:, :2], 'known': time >= first + KNOWN_AFTER,
