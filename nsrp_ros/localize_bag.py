@@ -10,6 +10,7 @@ looked up in the bag's /tf and /tf_static at the audio's own time, unless they a
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from dataclasses import replace
 import sys
 
@@ -32,6 +33,9 @@ from nsrp_ros.core.window import WindowBuffer
 from nsrp_ros.pipeline import FAINT_DB
 import numpy as np
 from tqdm import tqdm
+
+BATCH = 32
+"""Windows that are located together, where there is a GPU to share."""
 
 
 class Skip(Exception):
@@ -67,50 +71,68 @@ def localize(bag, config, localizer, outputs, on_message=lambda: None):
         Where the bag ends too early, after all rows before it.
 
     """
-    buffer = WindowBuffer(config.window)
     tracker = TalkerTracker(replace(TrackingConfig(), delay=config.window_length / 2))
-    begin_ns = None
+    for batch in _batches(_found(bag, config, on_message)):
+        estimates = iter(_locate_all([found.scene for found in batch if found.scene], localizer))
+        for found in batch:
+            row = {'stamp_ns': found.stamp_ns,
+                   'seconds': round((found.stamp_ns - found.begin_ns) / NS, 6)}
+            estimate = next(estimates) if found.scene else Skip(found.skipped)
+            if isinstance(estimate, Skip):
+                yield {**row, 'skipped': str(estimate)}
+            else:
+                yield {**row, **_told(estimate, found.stamp_ns, tracker, outputs, config)}
 
-    def row(stamp_ns, **values):
-        return {'stamp_ns': stamp_ns, 'seconds': round((stamp_ns - begin_ns) / NS, 6), **values}
 
+@dataclass(frozen=True)
+class _Found:
+    """Something in a bag: a scene to be located, or why there is none."""
+
+    stamp_ns: int
+    begin_ns: int  # of the audio
+    skipped: str = ''
+    scene: tuple = ()
+
+
+def _found(bag, config, on_message):
+    """Go through a bag: yield a _Found for each window, bad message and seam."""
+    buffer, begin_ns = WindowBuffer(config.window), None
     for chunk in bag.chunks():
         begin_ns = chunk.start_ns if begin_ns is None else begin_ns
         if chunk.problem is not None:
             buffer.reset()  # the samples around a lost chunk do not belong together
-            yield row(chunk.start_ns, skipped=f'{chunk.problem.reason}: {chunk.problem}')
+            yield _Found(chunk.start_ns, begin_ns, f'{chunk.problem.reason}: {chunk.problem}')
             on_message()
             continue
         for item in buffer.push(chunk.samples, chunk.start_ns, chunk.sample_rate):
             if isinstance(item, Discontinuity):
-                yield row(item.stamp_ns, skipped=f'{item.kind} of {item.seconds:+.3f} s in the '
-                          'audio')
+                yield _Found(item.stamp_ns, begin_ns,
+                             f'{item.kind} of {item.seconds:+.3f} s in the audio')
                 continue
             try:
-                estimate = _locate(item, bag, config, localizer)
+                yield _Found(item.stamp_ns, begin_ns, scene=_scene(item, bag, config))
             except Skip as skip:
-                yield row(item.stamp_ns, skipped=str(skip))
-                continue
-            confident = estimate.confidence >= config.min_confidence
-            cells = outputs.grid(estimate)
-            talkers = _track(tracker, item.stamp_ns, estimate, cells, config) if confident else []
-            outputs.write(item.stamp_ns, estimate, cells, talkers, confident)
-            found = {'confidence': round(estimate.confidence, 4), 'talkers': ' '.join(
-                f'{t.number}:{t.position[0]:.3f}:{t.position[1]:.3f}' for t in talkers
-                if t.talking)}
-            if estimate.presence is not None:
-                found['presence'] = round(estimate.presence, 4)
-            if confident:
-                found |= {name: round(float(v + o), 4) for name, v, o in zip(
-                    'xy', estimate.position, config.room_origin, strict=False)}
-            else:
-                found['skipped'] = 'low confidence'
-            yield row(item.stamp_ns, **found)
+                yield _Found(item.stamp_ns, begin_ns, str(skip))
         on_message()
 
 
-def _locate(window, bag, config, localizer):
-    """Locate one window, as the node does."""
+def _batches(everything):
+    """Yield lists of up to BATCH items; where reading fails, what was read before comes first."""
+    batch = []
+    try:
+        for item in everything:
+            batch.append(item)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except BagError:
+        yield batch
+        raise
+    yield batch
+
+
+def _scene(window, bag, config):
+    """Return what `Localizer.locate` is asked of one window, as the node asks it."""
     signals = window.signals
     finite = np.isfinite(signals).all(axis=1)
     if not finite.all():
@@ -128,11 +150,38 @@ def _locate(window, bag, config, localizer):
     if usable.sum() < config.min_microphones:
         raise Skip(f'too few microphones: {usable.sum()} of {len(usable)} are usable: '
                    + ('; '.join(missing.values()) or 'channels are dead or silent'))
+    return signals[usable], window.sample_rate, positions[usable], config.room_dims
+
+
+def _locate_all(scenes, localizer):
+    """Locate scenes together, or one by one where one cannot be: an Estimate or Skip of each."""
     try:
-        return localizer.locate(signals[usable], window.sample_rate, positions[usable],
-                                config.room_dims)
+        return localizer.locate_all(scenes)
+    except ValueError:
+        return [_locate(scene, localizer) for scene in scenes]
+
+
+def _locate(scene, localizer):
+    try:
+        return localizer.locate(*scene)
     except ValueError as error:
-        raise Skip(f'scene: {error}') from error
+        return Skip(f'scene: {error}')
+
+
+def _told(estimate, stamp_ns, tracker, outputs, config):
+    """Write an estimate and the talkers it makes to the outputs; return its part of a row."""
+    confident = estimate.confidence >= config.min_confidence
+    cells = outputs.grid(estimate)
+    talkers = _track(tracker, stamp_ns, estimate, cells, config) if confident else []
+    outputs.write(stamp_ns, estimate, cells, talkers, confident)
+    told = {'confidence': round(estimate.confidence, 4), 'talkers': ' '.join(
+        f'{t.number}:{t.position[0]:.3f}:{t.position[1]:.3f}' for t in talkers if t.talking)}
+    if estimate.presence is not None:
+        told['presence'] = round(estimate.presence, 4)
+    if confident:
+        return told | {name: round(float(v + o), 4) for name, v, o in zip(
+            'xy', estimate.position, config.room_origin, strict=False)}
+    return told | {'skipped': 'low confidence'}
 
 
 def microphones(bag, config, stamp_ns, n_channels):
