@@ -101,7 +101,7 @@ def _fates(fates):
 
 def draw_latency(results, picture):
     """Draw elapsed and processor time over microphones, and the goals."""
-    figure, row = plt.subplots(1, 2, figsize=(10, 4.2), layout='constrained', sharey=True)
+    figure, row = plt.subplots(1, 2, figsize=(12, 4.2), layout='constrained', sharey=True)
     for axes, kind, title in zip(row, ('wall_ms', 'cpu_ms'), ('elapsed', 'processor time'),
                                  strict=True):
         for method, times in by_method(results).items():
@@ -114,7 +114,8 @@ def draw_latency(results, picture):
         axes.grid(alpha=0.3)
         axes.set(xlabel='microphones', title=f'{title}, threads: {results["threads"]}')
     row[0].set_ylabel('milliseconds a window')
-    row[0].legend()
+    # Beside the axes: lines go from one corner to the other.
+    figure.legend(*row[0].get_legend_handles_labels(), loc='outside right center')
     figure.savefig(picture, dpi=120)
     plt.close(figure)
 

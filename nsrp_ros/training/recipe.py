@@ -40,7 +40,7 @@ import torch
 LIGHT = BackprojectionConfig(
     weightings=('plain', 'onset'), shared_bins=4, channels=48, lag_kernel=3, map_channels=48,
     map_blocks=3, activation='relu')
-"""About a third of the work, for processors that have other things to do."""
+"""Half of the operations, for processors that have other things to do."""
 NETWORKS = {
     'neural_srp': (CrnnConfig(), TargetConfig('hyperbolic')),
     'neural_srp_code': (
