@@ -35,6 +35,7 @@ setup(
             'follow = nsrp_ros.follow_node:main',
             'play_audio = nsrp_ros.play_audio:main',
             'localize_bag = nsrp_ros.localize_bag:main',
+            'endurance = nsrp_ros.endurance:main',
         ],
     },
 )
