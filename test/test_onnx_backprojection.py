@@ -197,7 +197,7 @@ print(Localizer.load('backprojection_light').config.channels)
     assert printed.endswith('48\n')
 
 
-@pytest.mark.parametrize('damage', ('truncated', 'empty', 'noise', 'flipped', 'foreign',
+@pytest.mark.parametrize('damage', ('truncated', 'empty', 'noise', 'flipped', 'locked', 'foreign',
                                     'incomplete', 'graph', 'settings'))
 def test_a_damaged_file_is_refused_with_its_name(tmp_path, damage):
     """Whatever is wrong with a file, the error is one that the node reports."""
@@ -209,6 +209,12 @@ def test_a_damaged_file_is_refused_with_its_name(tmp_path, damage):
                           'noise': bytes(range(256)) * 20}[damage])
     elif damage == 'flipped':
         whole[len(whole) // 2] ^= 0xff
+        path.write_bytes(whole)
+    elif damage == 'locked':
+        at = whole.find(b'PK\x01\x02')
+        while at >= 0:  # every entry of the directory says that it is encrypted
+            whole[at + 8] |= 1
+            at = whole.find(b'PK\x01\x02', at + 1)
         path.write_bytes(whole)
     elif damage == 'foreign':
         path.write_bytes(b'PK\x05\x06' + bytes(18))  # an empty zip

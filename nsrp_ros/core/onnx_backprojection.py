@@ -256,8 +256,11 @@ def _interpolate(look, corners, shape):
         centres = corners[0, along] + size * (np.arange(n) + 0.5)
         cells = likely.shape[axis]
         at = np.clip((centres - low) / (high - low) * cells - 0.5, 0, cells - 1)  # (n,)
-        share = np.maximum(1 - np.abs(at[:, None] - np.arange(cells)), 0).astype(np.float32)
-        features = np.moveaxis(np.tensordot(share, features, axes=([1], [axis])), 0, axis)
-        likely = np.maximum(*(likely.take(end.astype(int), axis=axis)
-                              for end in (np.floor(at), np.ceil(at))))
-    return np.ascontiguousarray(features).reshape(likely.size, -1), likely.ravel()
+        below, above = (end.astype(int) for end in (np.floor(at), np.ceil(at)))
+        share = np.expand_dims((at - below).astype(np.float32),
+                               [k for k in range(features.ndim) if k != axis])
+        # Not as a product of matrices: NumPy's threads would cost more than the sums.
+        nearer = features.take(below, axis=axis)
+        features = nearer + share * (features.take(above, axis=axis) - nearer)
+        likely = np.maximum(likely.take(below, axis=axis), likely.take(above, axis=axis))
+    return features.reshape(likely.size, -1), likely.ravel()

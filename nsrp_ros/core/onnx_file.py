@@ -88,8 +88,11 @@ class OnnxNetwork:
                 config = BackprojectionConfig(**fields)
                 graphs = {part: file.read(f'{part}.onnx') for part in PARTS
                           if part != 'weightings' or config.learned_weightings}
-        except (BadZipFile, ZlibError, EOFError, KeyError, TypeError, ValueError,
-                NotImplementedError, OSError) as error:
+        except WeightsError:
+            raise
+        # Zip files that are encrypted or packed in ways that Python does not know: RuntimeError.
+        except (BadZipFile, ZlibError, EOFError, KeyError, TypeError, ValueError, RuntimeError,
+                OSError) as error:
             raise WeightsError(f'cannot read a network from {path}: {error}') from error
         try:
             return cls(config, graphs, threads)
