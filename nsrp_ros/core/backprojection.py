@@ -37,14 +37,13 @@ from nsrp_ros.core.layers import FloorNetwork
 from nsrp_ros.core.layers import LagNetwork
 from nsrp_ros.core.layers import PairPooling
 from nsrp_ros.core.layers import STRIDE
+from nsrp_ros.core.shortcuts import LAG_STEP
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 __all__ = ['area_points', 'Backprojection', 'cell_context', 'floor_posterior', 'Heard',
-           'LAG_STEP', 'whole_room']
-LAG_STEP = 32
-"""Lags are looked at in steps, so that memory of the same size is asked for again."""
+           'whole_room']
 
 
 @dataclass(frozen=True)

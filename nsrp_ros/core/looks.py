@@ -12,6 +12,7 @@ import math
 from nsrp_ros.core.estimate import from_posterior
 from nsrp_ros.core.estimate import Posterior
 from nsrp_ros.core.geometry import Grid
+from nsrp_ros.core.shortcuts import FINEST
 import numpy as np
 
 CLOSER = 1.5
@@ -40,7 +41,7 @@ class Look:
 
 
 def locate(listen: Callable, config, signals, mic_positions, room_dims, area=None, shape=None,
-           finer=12):
+           finer=FINEST):
     """
     Locate the talker of one window.
 
@@ -86,7 +87,7 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
     return from_posterior(whole, closer, look.presence)
 
 
-def locate_all(listen: Callable, config, scenes, finer=12):
+def locate_all(listen: Callable, config, scenes, finer=FINEST):
     """
     Locate the talkers of many windows, as many at once as have equally many microphones.
 

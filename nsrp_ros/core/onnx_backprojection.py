@@ -21,18 +21,12 @@ from nsrp_ros.core.onnx_sight import array_sight
 from nsrp_ros.core.onnx_sight import Pairs
 from nsrp_ros.core.onnx_sight import STRIDE
 from nsrp_ros.core.pairs import chosen_pair_indices
+from nsrp_ros.core.shortcuts import CELLS_STEP
+from nsrp_ros.core.shortcuts import LAG_STEP
+from nsrp_ros.core.shortcuts import Shortcuts
 import numpy as np
 
-DOUBT = 1e-3
-"""Cells are computed where an earlier look found them this likely, compared to the likeliest."""
-CELLS_STEP = 64
-"""Cells are chosen in such steps, as quick.py does, so that both compute the same ones."""
-FINER = 8
-"""Cells along each side of the closer look around the likeliest place."""
-PARTNERS = 6
-"""Where there are more than 45 pairs, how many each microphone is in, of those that are asked."""
-LAG_STEP = 32
-"""Lags are looked at in steps, as in training."""
+_SHORTCUTS = Shortcuts()
 _LAGS_AT_ONCE = 12000  # of some pairs together: what stays in a core's cache
 _ROWS_AT_ONCE = 6144  # pairs times cells, for the same reason
 
@@ -98,7 +92,7 @@ class OnnxBackprojector:
             heard = self.hear(np.asarray(signals, np.float32), np.asarray(mics, np.float32))
             return lambda corners, shape, before: self.look(heard, dims, corners, shape, before)
         return locate(listen, self.config, signals, mic_positions, room_dims, area, shape,
-                      FINER)
+                      _SHORTCUTS.finer)
 
     def hear(self, signals, mics):
         """
@@ -168,7 +162,7 @@ class OnnxBackprojector:
                                                               context))
         else:
             features, likely = _interpolate(before, corners, shape)
-            n_likely = np.count_nonzero(likely > DOUBT * likely.max())
+            n_likely = np.count_nonzero(likely > _SHORTCUTS.doubt * likely.max())
             n_chosen = min(CELLS_STEP * -(-n_likely // CELLS_STEP), len(likely))
             chosen = np.argpartition(-likely, n_chosen - 1)[:n_chosen]
             features[chosen] = self._project(
@@ -184,7 +178,7 @@ class OnnxBackprojector:
     def _scene(self, mics):
         """Choose pairs, and how many of their lags to look at."""
         cfg = self.config
-        pairs = chosen_pair_indices(mics, PARTNERS)
+        pairs = chosen_pair_indices(mics, _SHORTCUTS.partners)
         spacing = np.linalg.norm(mics[pairs[:, 0]] - mics[pairs[:, 1]], axis=1)  # (P,)
         longest = spacing.max() / SPEED_OF_SOUND * cfg.sample_rate
         n_lags = min(LAG_STEP * math.ceil((longest + cfg.lag_margin) / LAG_STEP),

@@ -19,13 +19,14 @@ from functools import lru_cache
 
 from nsrp_ros.core.backprojection import area_points
 from nsrp_ros.core.backprojection import cell_context
-from nsrp_ros.core.backprojection import LAG_STEP
 from nsrp_ros.core.correlation import correlate
 from nsrp_ros.core.correlation import microphone_spectra
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.layers import STRIDE
 from nsrp_ros.core.pairs import chosen_pairs
 from nsrp_ros.core.shortcuts import bfloat16_pays
+from nsrp_ros.core.shortcuts import CELLS_STEP
+from nsrp_ros.core.shortcuts import LAG_STEP
 from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.sight import Listeners
 from nsrp_ros.core.sight import see
@@ -37,7 +38,6 @@ from torch.nn import functional as F
 
 _LAGS_AT_ONCE = 12000  # of some pairs together: what stays in a core's cache
 _ROWS_AT_ONCE = 12288  # pairs times cells, for the same reason
-_CELLS_STEP = 64
 _LOUDEST_VOTE = 40.0  # of logits that pairs attend by: e to it is far below the largest number
 
 
@@ -166,8 +166,7 @@ class QuickBackprojection:
         else:
             features, likely = interpolate(before, area, shape)  # (V, D), (V,)
             n_likely = int((likely > self.shortcuts.doubt * likely.max()).sum())
-            # Cells come in few numbers, since kernels are compiled and kept for each.
-            n_chosen = min(_CELLS_STEP * -(-n_likely // _CELLS_STEP), len(likely))
+            n_chosen = min(CELLS_STEP * -(-n_likely // CELLS_STEP), len(likely))
             chosen = likely.topk(n_chosen, sorted=False).indices
             sight = see(listeners, points[chosen], room_dims, self.dtype)
             features[chosen] = self._project(heard, sight, *self._gates(sight, context))

@@ -1,15 +1,18 @@
 """
-What quick.py may leave out, and whether this processor gains by fewer bits.
+What may be left out on a CPU, in which steps, and whether fewer bits gain anything there.
 
-How much each gains and what it costs is printed by `python -m nsrp_ros.training.bench`.
+quick.py and onnx_backprojection.py leave out the same, so that their answers agree. How much each
+gains and what it costs is printed by `python -m nsrp_ros.training.bench`.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 import time
 
-import torch
-
+LAG_STEP = 32
+"""Lags are looked at in steps, so that memory of the same size is asked for again."""
+CELLS_STEP = 64
+"""So are cells: kernels are compiled and kept for each number of them."""
 FINEST = 12
 """Cells along each side of the closer look where nothing is left out."""
 
@@ -50,6 +53,7 @@ class Shortcuts:
 @lru_cache(maxsize=1)
 def bfloat16_pays():
     """Return whether this processor multiplies matrices of sixteen bits markedly faster."""
+    import torch  # not above: ONNX Runtime takes shortcuts where there is no torch
     taken = {}
     for dtype in (torch.float32, torch.bfloat16):
         left, right = torch.ones(1024, 320, dtype=dtype), torch.ones(320, 64, dtype=dtype)
