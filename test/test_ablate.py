@@ -7,6 +7,7 @@ from nsrp_ros.core.backprojection import Backprojection
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.training.ablate import ablate
 from nsrp_ros.training.ablate import FULL
+from nsrp_ros.training.ablate import SMALL
 from nsrp_ros.training.ablate import VARIANTS
 import pytest
 
@@ -15,7 +16,7 @@ TINY = {'channels': 8, 'map_channels': 8, 'dilations': (1, 4), 'map_blocks': 1}
 
 @pytest.mark.parametrize('title', [title for title in VARIANTS if title != FULL])
 def test_every_variant_is_a_smaller_network(title):
-    full = BackprojectionConfig()
+    full = replace(BackprojectionConfig(), **SMALL)
     assert (sum(p.numel() for p in Backprojection(replace(full, **VARIANTS[title])).parameters())
             < sum(p.numel() for p in Backprojection(full).parameters()))
 
@@ -23,7 +24,7 @@ def test_every_variant_is_a_smaller_network(title):
 def test_ablations_end_in_a_table(tmp_path):
     """Two tiny variants are trained, measured and drawn; a second run trains nothing."""
     options = Namespace(
-        out=tmp_path, method='backprojection', minutes=0.02, variants=[FULL, 'no echoes of walls'],
+        out=tmp_path, minutes=0.02, variants=[FULL, 'no echoes of walls'],
         stage='anechoic_sim', rooms=3, devices=1, batch_size=4, learning_rate=1e-3,
         batches_per_epoch=2, rooms_at_once=4, precision='32-true', speech='synthetic', seed=0,
         network=tuple(TINY.items()))

@@ -2,14 +2,16 @@
 
 import json
 
-from nsrp_ros.training.bench import ByteCounter
-from nsrp_ros.training.bench import count
 from nsrp_ros.training.bench import main
 from nsrp_ros.training.bench import PAIR_BY_PAIR
 from nsrp_ros.training.bench import PLAIN
-from nsrp_ros.training.bench import timed
 from nsrp_ros.training.bench import WITHOUT
+from nsrp_ros.training.bench_gpu import bench
+from nsrp_ros.training.bench_gpu import table
 from nsrp_ros.training.bench_report import exponent
+from nsrp_ros.training.machine import ByteCounter
+from nsrp_ros.training.machine import count
+from nsrp_ros.training.machine import timed
 import pytest
 import torch
 
@@ -72,3 +74,13 @@ def test_one_command_leaves_a_report(tmp_path):
     assert '| `srp_phat_2d` / `backprojection_light` |' in text and 'aten::' in text
     assert (tmp_path / 'latency.png').stat().st_size > 5000
     assert (tmp_path / 'gains.png').stat().st_size > 5000
+
+
+def test_the_card_s_bench_can_be_tried_without_a_card():
+    """On the CPU it times, counts and compares the same; both ways give the same answers there."""
+    results = bench('backprojection', [1, 2], n_mics=2, device='cpu', repeats=3, compared=2)
+    assert [row['windows'] for row in results['batches']] == [1, 2]
+    assert results['flops'] > 1e8 and results['apart_m'] == 0
+    one = results['batches'][0]
+    assert one['rooms'] == pytest.approx(1000 / one['ms'] / 4)
+    assert '| 2 |' in table(results) and 'of the limit' in table(results)

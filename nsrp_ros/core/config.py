@@ -122,13 +122,13 @@ class BackprojectionConfig:
     hop_length: int = 512
     bands: tuple = ((100.0, 700.0), (700.0, 1600.0), (1600.0, 3500.0), (3500.0, 7200.0))
     """Lower and upper edge of each band that is correlated by itself, hertz."""
-    weightings: tuple = ('plain', 'loud', 'onset')
+    weightings: tuple = ('plain', 'onset')
     """Which frames and bins are believed; see correlation.py."""
     learned_weightings: int = 2
     """Weightings that are learnt besides these; 0 learns none."""
-    shared_bins: int = 1
+    shared_bins: int = 4
     """Neighbouring bins that share a learnt weight: more of them are less work."""
-    whole_window: bool = True
+    whole_window: bool = False
     """Whether one more correlation takes the whole window as one frame."""
     lag_margin: int = 24
     """Lags beyond the possible ones that the network may look at for context."""
@@ -136,9 +136,9 @@ class BackprojectionConfig:
     """Features of a lag."""
     dilations: tuple = (1, 2, 4, 8, 16, 32)
     """Of the convolutions along lags, a residual block each."""
-    lag_kernel: int = 5
+    lag_kernel: int = 3
     """Steps that each of them spans."""
-    activation: str = 'gelu'
+    activation: str = 'relu'
     """Between layers: 'gelu', or 'relu', which a processor computes several times faster."""
     echo_channels: int = 8
     """Features of a lag that tell of a wall's echo; 0 does not look where echoes should be."""

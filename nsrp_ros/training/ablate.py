@@ -38,7 +38,9 @@ VARIANTS = {
     'no whole-window correlation': {'whole_window': False},
     'mean over pairs, no attention': {'heads': 0},
 }
-"""What is changed in BackprojectionConfig."""
+"""What is changed in SMALL."""
+SMALL = {'channels': 48, 'map_channels': 48, 'map_blocks': 3, 'whole_window': True}
+"""Settings of what is trained, smaller than `backprojection`: it learns in minutes."""
 SIZES = {
     'frames half as often': {'hop_length': 1024},
     'two thirds of the channels': {'channels': 32, 'map_channels': 32},
@@ -46,13 +48,13 @@ SIZES = {
         'channels': 64, 'map_channels': 64, 'map_blocks': 4,
         'weightings': ('plain', 'loud', 'onset')},
 }
-"""Other sizes, of backprojection_light: trained if asked for."""
+"""Other sizes, trained if asked for."""
 QUARTER = 'a quarter of the training'
 WINDOWS = (0.25, 0.125)
 """Seconds of shorter windows, with which the full network is measured too."""
 SETS = ('hard', 'real')
 MICS = (4, 6)
-OURS = ('backprojection', 'backprojection_light')
+METHOD = 'backprojection'
 _BATCH = 32
 
 
@@ -64,16 +66,16 @@ def folder_name(title):
 def train_variant(title, options, out):
     """Train one variant unless that has been done; return its weights' path."""
     folder = out / folder_name(title)
-    weights, changed = folder / f'{options.method}.safetensors', {**VARIANTS, **SIZES}
+    weights, changed = folder / f'{METHOD}.safetensors', {**VARIANTS, **SIZES}
     if not weights.is_file():
         minutes = options.minutes / (4 if title == QUARTER else 1)
         run(TrainConfig(
-            options.method, stages=(options.stage,), batch_size=options.batch_size,
+            METHOD, stages=(options.stage,), batch_size=options.batch_size,
             learning_rate=options.learning_rate, seed=options.seed, online=True,
             minutes=(minutes,), batches_per_epoch=options.batches_per_epoch,
             rooms_at_once=options.rooms_at_once, n_val=16, speech=options.speech,
             precision=options.precision,
-            network=tuple({**dict(options.network), **changed.get(title, {})}.items())),
+            network=tuple((SMALL | dict(options.network) | changed.get(title, {})).items())),
             folder, None, options.devices, resume=(folder / 'config.json').is_file())
     return weights
 
@@ -122,8 +124,6 @@ def main(arguments=None):
         prog='python -m nsrp_ros.training.ablate', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('--method', default='backprojection_light', choices=OURS,
-        help='what to train without one of its ideas (%(default)s)')
     add('--out', type=Path, default=Path('runs/ablate'), help='folder (%(default)s)')
     add('--minutes', type=float, default=2.0, help='of training each (%(default)s)')
     add('--variants', nargs='+', choices=[*VARIANTS, QUARTER, *SIZES],

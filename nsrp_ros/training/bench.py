@@ -18,7 +18,6 @@ from pathlib import Path
 import platform
 import subprocess
 import sys
-import time
 
 from nsrp_ros.core.backprojector import Backprojector
 from nsrp_ros.core.geometry import microphone_pairs
@@ -31,6 +30,9 @@ from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.training.bench_report import draw_gains
 from nsrp_ros.training.bench_report import draw_latency
 from nsrp_ros.training.bench_report import tables
+from nsrp_ros.training.machine import count
+from nsrp_ros.training.machine import machine_speeds
+from nsrp_ros.training.machine import timed
 from nsrp_ros.training.presets import PRESETS
 from nsrp_ros.training.scene_files import load
 from nsrp_ros.training.simulation import simulate
@@ -39,8 +41,6 @@ import numpy as np
 import torch
 from torch.profiler import profile
 from torch.profiler import ProfilerActivity
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 WITHOUT = {
@@ -59,63 +59,6 @@ NETWORKS = ('backprojection', 'backprojection_light')
 ONNX = [f'{name}.onnx' for name in NETWORKS if find_spec('onnxruntime') is not None]
 PLAIN = '{}, plain'
 PAIR_BY_PAIR = 'neural_srp, pair by pair'
-_PATIENCE = 15.0  # seconds after which a slow method is not timed again, once it was three times
-
-
-class ByteCounter(TorchDispatchMode):
-    """Count the bytes that operations read and write, as if no cache kept any."""
-
-    def __init__(self):
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        """Run an operation; views move nothing."""
-        result = function(*args, **(kwargs or {}))
-        outputs = [t for t in torch.utils._pytree.tree_leaves(result) if torch.is_tensor(t)]
-        inputs = [t for t in torch.utils._pytree.tree_leaves((args, kwargs))
-                  if torch.is_tensor(t)]
-        own = {t.untyped_storage().data_ptr() for t in inputs}
-        if (outputs and not function.is_view
-                and (function._schema.is_mutable
-                     or any(t.untyped_storage().data_ptr() not in own for t in outputs))):
-            self.total += sum(t.numel() * t.element_size() for t in inputs + outputs)
-        return result
-
-
-def timed(calls, repeats, title):
-    """
-    Time calls in turn.
-
-    Parameters
-    ----------
-    calls : dict of str to callable
-        Each is called twice before, so that nothing is compiled or first allocated while timed.
-    repeats : int
-        How often each is timed; at least three times, even if it is slow.
-    title : str
-        Of the progress bar.
-
-    Returns
-    -------
-    dict of str to dict
-        Medians in milliseconds: 'wall_ms', 'cpu_ms' (of all threads), and 'least_ms', the least.
-
-    """
-    for call in calls.values():
-        call()
-        call()
-    taken = defaultdict(list)
-    for turn in tqdm(range(repeats), desc=title, leave=False):
-        for name, call in calls.items():
-            if turn >= 3 and sum(wall for wall, _ in taken[name]) > _PATIENCE:
-                continue
-            wall, cpu = time.perf_counter(), time.process_time()
-            call()
-            taken[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    return {name: {'wall_ms': 1e3 * float(np.median([w for w, _ in pairs])),
-                   'cpu_ms': 1e3 * float(np.median([c for _, c in pairs])),
-                   'least_ms': 1e3 * min(w for w, _ in pairs)} for name, pairs in taken.items()}
 
 
 class PairByPair:
@@ -153,29 +96,6 @@ def the_node(network, minutes, folder):
             'cores': localizer['cores'], 'peak_mb': said['memory']['localizer']['peak_mb'],
             'p50_ms': said['whole']['latency_ms_p50'], 'p95_ms': said['whole']['latency_ms_p95'],
             'first_pose_s': said['first_pose_s']}
-
-
-def machine_speeds():
-    """Measure multiplications (flop/s) by the bits of numbers, and copying (bytes/s)."""
-    speeds = {}
-    for name, dtype in (('float32', torch.float32), ('bfloat16', torch.bfloat16)):
-        left, right = torch.ones(1024, 1024, dtype=dtype), torch.ones(1024, 64, dtype=dtype)
-        least = timed({name: lambda a=left, b=right: a @ b}, 30, name)[name]['least_ms']
-        speeds[name] = 2 * 1024 * 1024 * 64 / (least / 1e3)
-    source = torch.ones(2 ** 24)
-    target = torch.empty_like(source)
-    least = timed({'copy': lambda: target.copy_(source)}, 15, 'copy')['copy']['least_ms']
-    speeds['copy'] = 2 * 4 * 2 ** 24 / (least / 1e3)
-    return speeds
-
-
-def count(call):
-    """Count the operations of matrix products and the bytes of all operations of a call."""
-    with FlopCounterMode(display=False) as flops:
-        call()
-    with ByteCounter() as moved:
-        call()
-    return flops.get_total_flops(), moved.total
 
 
 def accuracy(folders, numbers, limit, network, model):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import timedelta
 import json
+import logging
 import time
 
 import lightning
@@ -24,6 +25,7 @@ from nsrp_ros.core.neural_srp import Crnn
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import save_checkpoint
+from nsrp_ros.training.inherit import inherit
 from nsrp_ros.training.learning import CrnnLearning
 from nsrp_ros.training.learning import Rate
 from nsrp_ros.training.learning import TimedCosine
@@ -37,10 +39,7 @@ from nsrp_ros.training.stages import StoredStage
 from nsrp_ros.training.targets import TargetConfig
 import torch
 
-LIGHT = BackprojectionConfig(
-    weightings=('plain', 'onset'), shared_bins=4, channels=48, lag_kernel=3, map_channels=48,
-    map_blocks=3, activation='relu')
-"""Half of the operations, for processors that have other things to do."""
+_LOG = logging.getLogger(__name__)
 NETWORKS = {
     'neural_srp': (CrnnConfig(), TargetConfig('hyperbolic')),
     'neural_srp_code': (
@@ -49,11 +48,10 @@ NETWORKS = {
     'crnn4': (CrnnConfig(n_channels=4), TargetConfig('gaussian')),
     'crnn6': (CrnnConfig(n_channels=6), TargetConfig('gaussian')),
     'backprojection': (BackprojectionConfig(), None),
-    'backprojection_light': (LIGHT, None),
 }
 """
 What can be trained, and what it draws: the paper's text, its authors' published code, the
-baselines of section V-B, and our own two, which draw a posterior and so need no target. NeuralSRP+
+baselines of section V-B, and our own, which draws a posterior and so needs no target. NeuralSRP+
 is neural_srp, trained on with --start.
 """
 
@@ -87,8 +85,9 @@ class TrainConfig:
     speech: str = 'auto'
     precision: str = '32-true'
     compile_encoder: bool = False
-    start: str = ''
-    """Weights to start from: a method's name or a file."""
+    start: tuple = ()
+    """Weights to start from: methods' names or files. Ours takes from each of them what fits and
+    the ones before it lack, see inherit.py; other networks start from one that is the same."""
     network: tuple = ()
     """Settings of the network that differ from the method's own: (name, value) pairs."""
 
@@ -104,12 +103,10 @@ class TrainConfig:
             raise ValueError(f'{self.method} learns online, from rooms never seen twice')
 
 
-RECIPES = {
-    method: TrainConfig(
-        method, stages=('mixed',), batch_size=128, learning_rate=1.5e-3, online=True,
-        minutes=(30.0,), batches_per_epoch=250, rooms_at_once=2048, n_val=128,
-        precision='bf16-mixed')
-    for method in ('backprojection', 'backprojection_light')}
+RECIPES = {'backprojection': TrainConfig(
+    'backprojection', stages=('mixed',), batch_size=128, learning_rate=1.5e-3, online=True,
+    minutes=(30.0,), batches_per_epoch=250, rooms_at_once=2048, n_val=128,
+    precision='bf16-mixed')}
 """How a method is trained where that is not the paper's way: ours, for half an hour of a GPU."""
 
 
@@ -209,12 +206,15 @@ def run(config, out, data, devices=1, resume=False):
     torch.set_float32_matmul_precision('high')  # TF32 on GPUs that have it
     settings = replace(NETWORKS[config.method][0], **dict(config.network))
     ours = isinstance(settings, BackprojectionConfig)
-    if config.start:
-        model = load_checkpoint(find_weights(config.start))
+    model = Backprojection(settings) if ours else Crnn(settings)
+    parents = [load_checkpoint(find_weights(name)) for name in config.start]
+    if ours and parents:
+        if missing := inherit(model, *parents):
+            _LOG.warning('starts from nothing: %s', ', '.join(missing))
+    elif parents:
+        model, = parents
         if replace(model.config, confidence=settings.confidence) != settings:
-            raise ValueError(f'the weights {config.start!r} are not of a {config.method}')
-    else:
-        model = Backprojection(settings) if ours else Crnn(settings)
+            raise ValueError(f'the weights {config.start[0]!r} are not of a {config.method}')
     if ours:
         learning = PosteriorLearning(model, config.learning_rate)
     else:

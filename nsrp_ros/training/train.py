@@ -58,9 +58,9 @@ def main(arguments=None):
     add = recipe.add_argument
     add('--stages', nargs='+', choices=sorted(PRESETS),
         help='kinds of rooms, in the order in which they are learnt')
-    add('--start', metavar='WEIGHTS',
-        help='start from these weights, a name in models/ or a file; with --stages libri_adhoc '
-             'this makes NeuralSRP+')
+    add('--start', metavar='WEIGHTS', nargs='+',
+        help='start from these weights, names in models/ or files; with --stages libri_adhoc '
+             'this makes NeuralSRP+; backprojection takes from each what fits (inherit.py)')
     add('--seed', type=int)
     add('--network', nargs='+', type=_setting, metavar='NAME=VALUE',
         help="settings of the network that differ from the method's own, as in core/config.py")
