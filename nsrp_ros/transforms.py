@@ -101,7 +101,7 @@ class WheelListener:
     def __init__(self, node):
         from tf2_msgs.msg import TFMessage
         self._lock = threading.Lock()
-        self._static = {}  # child: (parent, pq)
+        self._static = {}  # child: (parent, transform to it)
         self._moving = {}  # child: deque of (stamp_ns, parent, pq), ordered by stamp
         self._node = node
         self._subscriptions = [
@@ -119,7 +119,7 @@ class WheelListener:
     def _on_static(self, message):
         with self._lock:
             for child, parent, _, pq in _transforms(message):
-                self._static[child] = (parent, pq)
+                self._static[child] = (parent, _matrix(pq))
 
     def _on_moving(self, message):
         with self._lock:
@@ -135,35 +135,31 @@ class WheelListener:
 
     def lookup(self, target_frame, source_frame, stamp_ns):
         """Return the source frame's translation and quaternion in the target frame."""
-        from pytransform3d.transform_manager import TransformManager
-        from pytransform3d.transformations import pq_from_transform
-        from pytransform3d.transformations import transform_from_pq
-        if source_frame == target_frame:
-            return np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0])
-        tree = TransformManager()
+        from pytransform3d.rotations import quaternion_from_matrix
         with self._lock:
-            for frame in (source_frame, target_frame):
-                self._add_ancestors(tree, frame, stamp_ns, transform_from_pq)
-        try:
-            pq = pq_from_transform(tree.get_transform(source_frame, target_frame))
-        except KeyError as error:
-            raise LookupFailure(f'no transform connects {source_frame!r} '
-                                f'with {target_frame!r}') from error
-        return pq[:3], np.roll(pq[3:], -1)
+            source, target = (self._ancestors(frame, stamp_ns)
+                              for frame in (source_frame, target_frame))
+        shared = next((frame for frame in source if frame in target), None)
+        if shared is None:
+            raise LookupFailure(f'no transform connects {source_frame!r} with {target_frame!r}')
+        transform = np.linalg.solve(target[shared], source[shared])
+        w, x, y, z = quaternion_from_matrix(transform[:3, :3], strict_check=False)
+        return transform[:3, 3], np.array([x, y, z, w])
 
-    def _add_ancestors(self, tree, frame, stamp_ns, transform_from_pq):
-        """Add what is known of a frame and everything above it at that time."""
-        seen = set()
-        while frame not in seen:
-            seen.add(frame)
+    def _ancestors(self, frame, stamp_ns):
+        """Return transforms (4, 4) from a frame to itself and to all above it, nearest first."""
+        above, transform = {}, np.eye(4)
+        while frame not in above:
+            above[frame] = transform
             if frame in self._moving:
                 parent, pq = _at(self._moving[frame], frame, stamp_ns)
+                upwards = _matrix(pq)
             elif frame in self._static:
-                parent, pq = self._static[frame]
+                parent, upwards = self._static[frame]
             else:
-                return
-            tree.add_transform(frame, parent, transform_from_pq(pq))
-            frame = parent
+                break
+            frame, transform = parent, upwards @ transform
+        return above
 
 
 def _transforms(message):
@@ -174,6 +170,11 @@ def _transforms(message):
         # tf2 ignores such transforms too: what is not a rotation must not move a microphone.
         if np.isfinite(pq).all() and abs(np.linalg.norm(pq[3:]) - 1) < 1e-2:
             yield (item.child_frame_id, item.header.frame_id, stamp_to_ns(item.header.stamp), pq)
+
+
+def _matrix(pq):
+    from pytransform3d.transformations import transform_from_pq
+    return transform_from_pq(pq)
 
 
 def _at(history, frame, stamp_ns):
