@@ -25,7 +25,8 @@ setup(
     maintainer_email='nsrp-ros@example.com',
     description='Locates a talker in metres on the map from scattered microphones.',
     license='Apache-2.0',
-    extras_require={'test': ['pytest'], 'onnx': ['onnxruntime>=1.17,<2']},
+    extras_require={'test': ['pytest'], 'onnx': ['onnxruntime>=1.17,<2'],
+                    'fast': ['numba>=0.61,<1']},
     entry_points={
         'console_scripts': [
             'localizer = nsrp_ros.node:main',

@@ -24,10 +24,10 @@ A map of the house (an arrow points from the importer to what it imports):
   `geometry`, `config`; `weights` reads checkpoints, which `model_files` finds; `window` cuts one
   stream and `streams` several in step, both by `clock`; `ensemble` -> `alignment` hears whose
   clock is off.
-  `backprojector` looks at a window by `quick` (on CPUs, with `shortcuts`) -> `sight`, `view`,
-  `pairs`, or by `backprojection` itself, whose parts are `cells` and `layers`; `looks` makes an
-  estimate of it. The same without torch: `onnx_backprojection` -> `onnx_file`, `onnx_hearing`,
-  `onnx_sight`.
+  `backprojector` looks at a window by `quick` (on CPUs, with `shortcuts`) -> `quick_correlation`
+  (-> `kernels`, with Numba), `quick_projection` (-> `sight`), `quick_reading`, `view` and `pairs`,
+  or by `backprojection` itself, whose parts are `cells` and `layers`; `looks` makes an estimate of
+  it. The same without torch: `onnx_backprojection` -> `onnx_file`, `onnx_hearing`, `onnx_sight`.
   `squares` draws maps, `peaks` and `tracking` follow talkers through them, `following` says
   where to go.
 * `training` -> `core`: what makes and judges the models. Imports no ROS either.
@@ -37,12 +37,13 @@ A map of the house (an arrow points from the importer to what it imports):
   `paths`, `walls`, `furniture`, `air`, `tail`, `directivity` (in `bands`), `mounting`, `devices`,
   `motion`, `noise`, `babble` and `diffuse`. `conversations` last longer than windows.
   Learning: `train` -> `recipe` -> `stages` -> `batches`, and `learning` -> `targets`, `posterior`,
-  `losses`; `ablate` says which idea pays, `tune_srp` what SRP can do; `export_onnx` lets a robot
-  do without torch.
+  `losses`, from nothing or by `inherit`; `ablate` says which idea pays, `tune_srp` what SRP can
+  do; `export_onnx` lets a robot do without torch.
   Judging: `evaluate`, `robustness` (-> `trials`, `conditions`), `silence` (-> `quiet_windows`,
-  `detection`), `regions`, `calibrate`, `measured`, `tracking_scenes` (-> `tracking_scores`) and
-  `bench` (-> `bench_report`, `bench_simulation`), by `scoring` -> `metrics`, `remember`, `plots`,
-  beside what is `published` and `ngcc_phat` (-> `ngcc_clone`).
+  `detection`), `regions`, `calibrate`, `measured` and `tracking_scenes` (-> `tracking_scores`), by
+  `scoring` -> `metrics`, `remember`, `plots`, beside what is `published` and `ngcc_phat`
+  (-> `ngcc_clone`); `bench` (-> `bench_report`), `bench_gpu` (both -> `machine`) and
+  `bench_simulation` say how long things take.
 
 Dimensions, the same everywhere: B batch, M microphones, P = M (M - 1) / 2 pairs, T samples,
 N frames, F bins, L lags, G cells a side, K talkers. SI units and radians stand bare; anything

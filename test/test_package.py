@@ -18,12 +18,12 @@ KEYS = {
     'pyroomacoustics': 'python3-pyroomacoustics-pip', 'safetensors': 'python3-safetensors-pip',
     'pytransform3d': 'python3-pytransform3d-pip', 'rosbags': 'python3-rosbags-pip',
     'ruamel': 'python3-ruamel.yaml', 'stonesoup': 'python3-stonesoup-pip',
-    'onnxruntime': 'python3-onnxruntime-pip',
+    'onnxruntime': 'python3-onnxruntime-pip', 'numba': 'python3-numba-pip',
     # Where ROS is installed its own package does this one's work (see transforms.py).
     'transforms3d': 'tf_transformations',
 }
-OPTIONAL = {'python3-onnxruntime-pip'}
-"""What takes the place of torch where it is wanted, and is only tested otherwise."""
+OPTIONAL = {'python3-onnxruntime-pip', 'python3-numba-pip'}
+"""What takes the place of torch, or saves time beside it, where it is wanted."""
 
 
 def imports(*folders):
@@ -65,7 +65,7 @@ def test_setup_agrees_with_the_manifest(manifest):
 def test_the_core_imports_no_ros():
     """Few libraries are all that the core stands on."""
     assert imports('nsrp_ros/core') <= {'numpy', 'scipy', 'torch', 'safetensors', 'stonesoup',
-                                        'onnxruntime'}
+                                        'onnxruntime', 'numba'}
     ros = {'rclpy', 'rcl_interfaces', 'geometry_msgs', 'nav_msgs', 'audio_common_msgs'}
     assert not imports('nsrp_ros/training') & ros
 

@@ -12,7 +12,7 @@ from nsrp_ros.core.quick import QuickBackprojection
 from nsrp_ros.core.shortcuts import bfloat16_pays
 from nsrp_ros.core.shortcuts import FINEST
 from nsrp_ros.core.shortcuts import Shortcuts
-from nsrp_ros.core.view import interpolate
+from nsrp_ros.core.view import Neighbours
 from nsrp_ros.core.view import View
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
@@ -25,10 +25,10 @@ NONE = Shortcuts(lag_margin=None, doubt=0.0, finer=FINEST, remember=False, partn
                  bfloat16=False)
 
 
-@pytest.fixture(scope='module', params=('backprojection', 'backprojection_light'))
-def trained(request):
-    """Load each network that the package ships."""
-    return load_checkpoint(find_weights(request.param)).eval()
+@pytest.fixture(scope='module')
+def trained():
+    """Load the network that the package ships."""
+    return load_checkpoint(find_weights('backprojection')).eval()
 
 
 def scene(anechoic, n_mics=6):
@@ -83,6 +83,53 @@ def test_microphones_that_move_are_noticed(trained, anechoic):
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize('sixteen_bits', (False, True))
+def test_what_is_remembered_is_what_would_be_computed(trained, anechoic, sixteen_bits):
+    """Talkers in other places ask for other cells: known ones, new ones, or both."""
+    dims, area = (torch.tensor(of) for of in ([6.0, 5.0, 3.0], [[0.0, 0, 0], [6, 5, 3]]))
+    _, mics, _ = scene(anechoic)
+    projectors = [QuickBackprojection(trained, replace(NONE, remember=remember,
+                                                       bfloat16=sixteen_bits))
+                  for remember in (True, False)]
+    rng, wishes, computed = torch.Generator().manual_seed(0), [], []
+    seeing = projectors[0]._projector._see
+    projectors[0]._projector._see = lambda listeners, cells, some: (
+        computed.append(len(some)) or seeing(listeners, cells, some))
+    for window in range(5):
+        signals = torch.randn(len(mics), 8000, generator=rng)
+        likely = torch.rand(4 * 10 * 8, generator=rng)
+        wishes.append(likely.topk(64).indices if window < 4 else wishes[-1])
+        features = []
+        for network in projectors:
+            heard = network.hear(signals, mics)
+            cells = network._reader.cells(dims, area, (4, 10, 8), len(mics))
+            features.append(network._projector.project(heard, cells, likely, wishes[-1],
+                                                       stays=True))
+        torch.testing.assert_close(*features, atol=1e-5, rtol=1e-5)
+    # Of the first window nothing is kept; the last one asks of what is known.
+    assert len(computed) == 4 and computed[:2] == [64, 64] and sum(computed) <= 64 + 4 * 10 * 8
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize('activation', ('relu', 'gelu'))
+def test_reading_is_the_same_network(activation):
+    """Another order of the same operations reads the same off features, and changes them not."""
+    torch.manual_seed(0)
+    model = Backprojection(replace(SMALL, activation=activation)).eval()
+    for parameter in model.floor.parameters():  # which start at zero
+        parameter.normal_(std=0.2)
+    area, shape = torch.tensor([[0.5, 1.0, 0.0], [4, 6, 3]]), (3, 7, 5)
+    dims, features = torch.tensor([5.0, 7, 3]), torch.randn(3 * 7 * 5, 8)
+    kept = features.clone()
+    reader = QuickBackprojection(model, NONE)._reader
+    log_posterior, presence = reader.read(features, reader.cells(dims, area, shape, 4), True)
+    expected = model.read(features[None], dims[None], area[None], shape, 4)
+    torch.testing.assert_close(log_posterior, expected[0][0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(presence, expected[1][0], atol=1e-4, rtol=1e-4)
+    assert torch.equal(features, kept)
+
+
+@torch.inference_mode()
 def test_only_likely_cells_are_computed_anew(anechoic):
     """A look with an earlier look asks of fewer cells, unless the earlier one had no idea."""
     torch.manual_seed(0)
@@ -90,9 +137,9 @@ def test_only_likely_cells_are_computed_anew(anechoic):
     signals, mics, dims = scene(anechoic)
     heard, area, shape = network.hear(signals, mics), whole_room(dims[None])[0], (4, 10, 8)
     asked = []
-    project = network._project
-    network._project = lambda heard, sight, *gates: (
-        asked.append(len(sight.views)) or project(heard, sight, *gates))
+    project = network._projector._project_some
+    network._projector._project_some = lambda heard, sight: (
+        asked.append(len(sight.echo_rows)) or project(heard, sight))
     before = network.look(heard, dims, area, (2, 5, 4))
     peak = torch.full((2, 5, 4), -30.0)
     peak[1, 2, 3] = 0
@@ -113,8 +160,8 @@ def test_interpolation_is_linear_in_space():
     peak[0, 3, 4] = 0  # about (2.25, 3.5, 0.5)
     view = View(area, torch.stack([x, y, z], dim=-1), peak, torch.tensor(0.0))
     part = torch.tensor([[1.0, 2, 0.5], [3, 5, 1.5]])
-    features, likely = interpolate(view, part, (2, 3, 4))
-    features, likely = features.view(2, 3, 4, 3), likely.view(2, 3, 4)
+    neighbours = Neighbours.of(view, part, (2, 3, 4))
+    features, likely = neighbours.features().view(2, 3, 4, 3), neighbours.likely().view(2, 3, 4)
     np.testing.assert_allclose(features[..., 0], np.broadcast_to([1.25, 1.75, 2.25, 2.75],
                                                                  (2, 3, 4)), atol=1e-5)
     np.testing.assert_allclose(features[0, :, 0, 1], [2.5, 3.5, 4.5], atol=1e-5)

@@ -114,9 +114,7 @@ def pair_correlations(signals, pairs, n_lags, config, learned=None):
 def microphone_spectra(signals, n_lags, config, learned=None):
     """Compute what `correlate` needs, for lags up to `n_lags`; see `pair_correlations`."""
     cfg = config
-    if n_lags >= cfg.n_fft // 2:
-        raise ValueError('microphones this far apart need frames of more than '
-                         f'{cfg.n_fft} samples')
+    check_lags(n_lags, cfg)
     window = torch.hann_window(cfg.n_fft, device=signals.device)
     spectra = torch.stft(signals.flatten(0, 1), cfg.n_fft, cfg.hop_length, window=window,
                          center=True, pad_mode='constant', return_complex=True)
@@ -135,9 +133,9 @@ def microphone_spectra(signals, n_lags, config, learned=None):
     with torch.autocast(signals.device.type, enabled=False):
         weight = torch.stack(weights, dim=1)  # (B, W, F, M, N)
         weighted = torch.view_as_complex(weight[..., None] * phase[:, None])
-        filters = _band_filters(cfg.bands, cfg.n_fft, cfg.sample_rate, signals.device)
+        filters = band_filters(cfg.bands, cfg.n_fft, cfg.sample_rate, signals.device)
         energy = weight.square().sum(dim=-1).transpose(2, 3) @ filters.T  # (B, W, M, bands)
-        whole = _whole_window(signals, n_lags, cfg) if cfg.whole_window else None
+        whole = whole_window(signals, n_lags, cfg) if cfg.whole_window else None
         return Spectra(weighted @ weighted.mH, energy, whole)
 
 
@@ -163,7 +161,7 @@ def correlate(spectra, pairs, n_lags, config):
     cross = spectra.cross.flatten(-2).index_select(-1, index)  # (B, W, F, P)
     cross = cross.permute(0, 3, 1, 2).contiguous()  # (B, P, W, F)
     # A sum over the bins of one side of a spectrum is half of one over both.
-    filters = _band_filters(config.bands, config.n_fft, config.sample_rate, cross.device) / 2
+    filters = band_filters(config.bands, config.n_fft, config.sample_rate, cross.device) / 2
     banded = torch.view_as_real(cross)[:, :, None] * filters[:, None, :, None]
     lags = _lags(torch.view_as_complex(banded), config.n_fft, n_lags)  # (B, P, bands, W, L)
     # Each band is scaled to what two equal channels of these weights would give.
@@ -172,9 +170,22 @@ def correlate(spectra, pairs, n_lags, config):
     stacked = (lags * scale[..., None]).flatten(2, 3)
     if spectra.whole is None:
         return stacked
-    whole = spectra.whole[:, first] * spectra.whole[:, second].conj()  # (B, P, F'), halved
-    n_fft = 2 * (whole.shape[-1] - 1)
-    return torch.cat([stacked, _lags(whole, n_fft, n_lags)[:, :, None]], dim=2)
+    whole = correlate_whole(spectra.whole, pairs, n_lags)
+    return torch.cat([stacked, whole[:, :, None]], dim=2)
+
+
+def check_lags(n_lags, config):
+    """Raise ValueError if a frame does not hold lags up to `n_lags`."""
+    if n_lags >= config.n_fft // 2:
+        raise ValueError('microphones this far apart need frames of more than '
+                         f'{config.n_fft} samples')
+
+
+def correlate_whole(whole, pairs, n_lags):
+    """Correlate pairs from `whole_window`: (B, M, F') to (B, P, L)."""
+    first, second = pairs.unbind(dim=1)
+    cross = whole[:, first] * whole[:, second].conj()  # (B, P, F'), halved
+    return _lags(cross, 2 * (cross.shape[-1] - 1), n_lags)
 
 
 def _lags(cross, n_fft, n_lags):
@@ -183,7 +194,7 @@ def _lags(cross, n_fft, n_lags):
     return torch.cat([full[..., -n_lags:], full[..., :n_lags + 1]], dim=-1)
 
 
-def _whole_window(signals, n_lags, config):
+def whole_window(signals, n_lags, config):
     """Whiten whole windows, so that products of two, halved, are GCC-PHAT: (B, M, F')."""
     # Padded as far as lags reach, so that the correlation is linear where it is looked at.
     n_fft = -(-(signals.shape[-1] + n_lags) // 1024) * 1024
@@ -191,7 +202,7 @@ def _whole_window(signals, n_lags, config):
     magnitude = spectra.abs()
     floor = 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-20
     whole = (config.bands[0][0], config.bands[-1][1]),
-    filters = _band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F',)
+    filters = band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F',)
     return spectra * ((filters / (2 * filters.sum())).sqrt() / (magnitude + floor))
 
 
@@ -212,7 +223,7 @@ WEIGHTINGS = tuple(_WEIGHTINGS)
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # what inference computes first must not be barred from training
-def _band_filters(edges, n_fft, sample_rate, device):
+def band_filters(edges, n_fft, sample_rate, device):
     """Split the spectrum into bands with raised-cosine flanks: (bands, F), between 0 and 1."""
     octave = torch.log2(torch.fft.rfftfreq(n_fft, 1 / sample_rate).clamp(min=1.0))
     filters = []

@@ -160,17 +160,29 @@ def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
     weight = weight.astype(np.float64) / weight.sum()
     # Mean square of a uniform talker about the cell's centre.
     within = (size ** 2 / 12).sum(axis=1)
-    position = weight @ cells
-    for _ in range(iterations):
-        pull = weight / np.sqrt(((cells - position) ** 2).sum(axis=1) + within)
-        before, position = position, pull @ cells / pull.sum()
-        if np.abs(position - before).max() < 1e-4:
-            break
+    position = _median(cells, weight, within, iterations)
     away = cells - position
     covariance = (weight[:, None] * away).T @ away + np.diag(weight @ (size ** 2 / 12))
     near = min(float(weight[(away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2].sum()), 1.0)
     return Estimate(position, posterior.floor, posterior.x, posterior.y, presence * near,
                     covariance, presence, (closer or posterior).height())
+
+
+def _median(cells, weight, within, iterations):
+    """Return the point (2,) of least expected distance; see `from_posterior`."""
+    # Of cells, those that move it by a hundredth of a millimetre together are left out; and
+    # NumPy takes longer to sum over two columns than to add them.
+    counts = weight > 1e-7 / len(weight)
+    weight, within, (x, y) = weight[counts], within[counts], cells[counts].T.copy()
+    at_x, at_y = weight @ x, weight @ y
+    for _ in range(iterations):
+        apart_x, apart_y = x - at_x, y - at_y
+        pull = weight / np.sqrt(apart_x * apart_x + apart_y * apart_y + within)
+        before_x, before_y, total = at_x, at_y, pull.sum()
+        at_x, at_y = pull @ x / total, pull @ y / total
+        if max(abs(at_x - before_x), abs(at_y - before_y)) < 1e-4:
+            break
+    return np.array([at_x, at_y])
 
 
 def _step(centres):

@@ -50,6 +50,11 @@ class Shortcuts:
     bfloat16: bool | None = None
 
 
+def cells_in_steps(n_cells):
+    """Round a number of cells up to whole steps."""
+    return CELLS_STEP * -(-n_cells // CELLS_STEP)
+
+
 @lru_cache(maxsize=1)
 def bfloat16_pays():
     """Return whether this processor multiplies matrices of sixteen bits markedly faster."""

@@ -11,6 +11,7 @@ echoes.
 
 from dataclasses import dataclass
 from dataclasses import fields
+from dataclasses import replace
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.layers import STRIDE
@@ -57,6 +58,12 @@ class Listeners:
         return cls(mics, pairs[:, 0].contiguous(), pairs[:, 1].contiguous(), spacing, n_lags,
                    sample_rate, (ends - steps - 2).float(), (ends - 2).float())
 
+    def stand_as(self, others):
+        """Return whether others, if any, are the same pairs in the same places."""
+        return others is not None and all(
+            torch.equal(getattr(self, name), getattr(others, name))
+            for name in ('mics', 'first', 'second', 'n_lags'))
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -71,8 +78,8 @@ class Sight:
     echo_rows, echo_weights : torch.Tensor
         Shapes (V, P, 12): the same for the echoes of walls, floor and ceiling in turn, where
         either microphone of the pair hears the echo and the other one the direct sound.
-    views : torch.Tensor
-        Shape (V, P, 6): what the network is told of how a pair sees a cell.
+    scale, shift : torch.Tensor or None
+        Shapes (V, P, D): what the features found there are multiplied by, and what is added.
 
     """
 
@@ -80,11 +87,32 @@ class Sight:
     direct_weights: torch.Tensor
     echo_rows: torch.Tensor
     echo_weights: torch.Tensor
-    views: torch.Tensor
+    scale: torch.Tensor | None = None
+    shift: torch.Tensor | None = None
 
     def __getitem__(self, index):
-        """Return the sight of some cells."""
-        return Sight(*(getattr(self, field.name)[index] for field in fields(self)))
+        """Return the sight of a slice of the cells."""
+        return Sight(*(table[index] for table in self._tables()))
+
+    def of(self, chosen):
+        """Return the sight of the cells with some indices."""
+        return Sight(*(table.index_select(0, chosen) for table in self._tables()))
+
+    def __setitem__(self, index, sight):
+        """Put in the sight of some cells."""
+        for table, rows in zip(self._tables(), sight._tables(), strict=True):
+            table[index] = rows
+
+    def gated(self, scale, shift):
+        """Return the same with gates."""
+        return replace(self, scale=scale, shift=shift)
+
+    def room_for(self, n_cells):
+        """Make tables of that many cells, to be put in."""
+        return Sight(*(table.new_empty(n_cells, *table.shape[1:]) for table in self._tables()))
+
+    def _tables(self):
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 def see(listeners, points, room_dims, dtype):
@@ -104,8 +132,10 @@ def see(listeners, points, room_dims, dtype):
 
     Returns
     -------
-    Sight
-        See there.
+    sight : Sight
+        Without gates.
+    views : torch.Tensor
+        Shape (V, P, 6): what the network is told of how a pair sees a cell.
 
     """
     i, j, low, high = listeners.first, listeners.second, listeners.low, listeners.high
@@ -125,21 +155,20 @@ def see(listeners, points, room_dims, dtype):
     heard = torch.stack([through, direct], dim=-1).mul_(rows_per_metre)  # (V, M, 6, 2)
     swapped = heard.flip(-1).flatten(2)
     echo = heard.flatten(2).index_select(1, i).sub_(swapped.index_select(1, j))  # (V, P, 12)
-    echo.add_(middle[:, None]).round_()
-    torch.minimum(echo, (high + 1)[:, None], out=echo)
-    torch.maximum(echo, (low - 1)[:, None], out=echo)
+    echo.add_(middle[:, None]).round_().clamp_((low - 1)[:, None], (high + 1)[:, None])
 
-    loudness = (direct / through.clamp(min=1e-3)).to(dtype)  # (V, M, 6)
-    quiet = torch.zeros_like(loudness)
-    weights = torch.stack([loudness, quiet], dim=-1).flatten(2).index_select(1, i)
-    weights += torch.stack([quiet, loudness], dim=-1).flatten(2).index_select(1, j)
+    loudness = direct / through.clamp(min=1e-3)  # (V, M, 6)
+    weights = loudness.new_empty(*near.shape, 6, 2, dtype=dtype)  # filled faster than stacked
+    weights[..., 0] = loudness.index_select(1, i)
+    weights[..., 1] = loudness.index_select(1, j)
 
     spacing = listeners.spacing
     views = torch.stack([near / 5, far / 5, (spacing / 5).expand_as(near), difference / spacing,
                          1 / (near + 0.3), 1 / (far + 0.3)], dim=-1)
-    return Sight(torch.stack([below, below + 1], dim=-1).int(),
-                 torch.stack([1 - upper, upper], dim=-1).to(dtype),
-                 echo.int(), weights, views.to(dtype))
+    sight = Sight(torch.stack([below, below + 1], dim=-1).int(),
+                  torch.stack([1 - upper, upper], dim=-1).to(dtype), echo.int(),
+                  weights.flatten(2))
+    return sight, views.to(dtype)
 
 
 def _distances(mics, points, room_dims):

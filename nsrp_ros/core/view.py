@@ -5,8 +5,11 @@ Shapes: V = Z Y X cells, D channels.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -33,35 +36,75 @@ class View:
     presence: torch.Tensor
 
 
-def interpolate(view, area, shape):
+@dataclass(frozen=True)
+class Neighbours:
     """
-    Carry an earlier look over to the cells of an area inside its own.
+    The cells of an earlier look that each cell of a finer one lies between.
 
-    Parameters
+    Attributes
     ----------
-    view : View
-        With features.
-    area, shape
-        As of `QuickBackprojection.look`.
-
-    Returns
-    -------
-    features : torch.Tensor
-        Shape (V, D), interpolated linearly.
-    likely : torch.Tensor
-        Shape (V,): the largest probability of the earlier cells that are interpolated.
+    known_features, known_likely : torch.Tensor
+        Shapes (V', D) and (V',): features and probabilities of the earlier look's cells.
+    cells : torch.Tensor
+        Shape (V, 8), int32: which of these.
+    shares : torch.Tensor
+        Shape (V, 8): how much each one counts where values are interpolated linearly.
 
     """
-    features, likely = view.features, view.log_posterior.exp()
-    for axis, n in enumerate(shape):
-        along = 2 - axis  # arrays are (z, y, x)
-        low, high = view.area[:, along]
+
+    known_features: torch.Tensor
+    known_likely: torch.Tensor
+    cells: torch.Tensor
+    shares: torch.Tensor
+
+    @classmethod
+    def of(cls, view, area, shape):
+        """
+        Find the neighbours of cells.
+
+        Parameters
+        ----------
+        view : View
+            The earlier look, with features.
+        area, shape
+            As of `QuickBackprojection.look`; inside the area that was looked at.
+
+        Returns
+        -------
+        Neighbours
+            See there.
+
+        """
+        cells, shares = _neighbours(
+            tuple(view.area.flatten().tolist()), tuple(view.log_posterior.shape),
+            tuple(area.flatten().tolist()), tuple(shape))
+        return cls(view.features.flatten(0, 2), view.log_posterior.exp().flatten(), cells, shares)
+
+    def features(self):
+        """Interpolate features linearly: (V, D)."""
+        return F.embedding_bag(self.cells, self.known_features, mode='sum',
+                               per_sample_weights=self.shares)
+
+    def likely(self):
+        """Return the largest probability (V,) of the neighbours, each one counting fully."""
+        return self.known_likely.take(self.cells.long()).amax(dim=1)
+
+
+@lru_cache(maxsize=4)
+def _neighbours(known_area, known_shape, area, shape):
+    """Compute what `Neighbours.of` finds; areas are given as six numbers."""
+    known, area = np.reshape(known_area, (2, 3)), np.reshape(area, (2, 3))
+    cells, shares = np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32)
+    for axis, n_known in enumerate(known_shape):
+        along, n = 2 - axis, shape[axis]  # arrays are (z, y, x)
         size = (area[1, along] - area[0, along]) / n
-        centres = area[0, along] + size * (torch.arange(n) + 0.5)
-        cells = likely.shape[axis]
-        at = ((centres - low) / (high - low) * cells - 0.5).clamp(0, cells - 1)  # (n,)
-        share = (1 - (at[:, None] - torch.arange(cells)).abs()).clamp(min=0)  # (n, cells)
-        features = torch.tensordot(share, features, dims=([1], [axis])).movedim(0, axis)
-        either = [likely.index_select(axis, end.long()) for end in (at.floor(), at.ceil())]
-        likely = torch.maximum(*either)
-    return features.flatten(0, 2), likely.flatten()
+        centres = area[0, along] + size * (np.arange(n) + 0.5)
+        low, high = known[:, along]
+        at = ((centres - low) / (high - low) * n_known - 0.5).clip(0, n_known - 1)  # (n,)
+        ends = np.stack([np.floor(at), np.ceil(at)], axis=1).astype(np.int32)  # (n, 2)
+        above = (at % 1).astype(np.float32)
+        # Of all axes so far, and of the two ends along each of them.
+        cells = (cells[:, None, :, None] * n_known + ends[:, None]).reshape(len(cells) * n, -1)
+        shares = (shares[:, None, :, None] * np.stack([1 - above, above], axis=1)[:, None]
+                  ).reshape(len(shares) * n, -1)
+    return torch.from_numpy(cells), torch.from_numpy(shares)
