@@ -32,7 +32,7 @@ class NodeConfig:
         'manager')
     method: str = setting(
         'backprojection', "'srp_phat', 'srp_phat_2d', a network in models/ such as "
-        "'backprojection', one for ONNX Runtime such as 'backprojection_light.onnx', or the "
+        "'backprojection', one for ONNX Runtime such as 'backprojection.onnx', or the "
         'path of a .safetensors or .onnx.zip file')
     device: str = setting('cpu', "torch device that networks run on, such as 'cuda:0'")
     threads: int = setting(

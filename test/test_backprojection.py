@@ -183,7 +183,7 @@ def test_a_batch_overfits(anechoic):
     source = torch.tensor([[4.23, 3.11, 1.55], [1.2, 1.3, 1.0]])
     model = network().train()
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    losses = []
+    losses, reached = [], set()
     for _ in range(60):
         log_posterior, presence = model(signals, mics, dims, area, shape)
         loss = (posterior_loss(log_posterior, points, source, 1.0).mean()
@@ -192,5 +192,7 @@ def test_a_batch_overfits(anechoic):
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
+        # Not in every step: few channels may all be off for two scenes.
+        reached |= {name for name, p in model.named_parameters() if p.grad.abs().sum() > 0}
     assert losses[-1] < 0.5 * losses[0]
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    assert reached == {name for name, _ in model.named_parameters()}

@@ -58,7 +58,7 @@ def test_growth_is_the_exponent_of_a_power():
 
 def test_one_command_leaves_a_report(tmp_path):
     """Every method, every shortcut, the floor and the profile are there, and the pictures."""
-    network = 'backprojection_light'
+    network = 'backprojection'
     main(['--mics', '2', '4', '--networks', network, '--methods', 'srp_phat_2d', PAIR_BY_PAIR,
           '--gains', '3', '--repeats', '1', '--threads', '1', '--sets', '--node-minutes', '0',
           '--out', str(tmp_path)])
@@ -71,7 +71,7 @@ def test_one_command_leaves_a_report(tmp_path):
     assert 0 < two['flops'] < four['flops'] and 0 < two['bytes'] < four['bytes']
     assert sum(row['share'] for row in results['profile'][network]) <= 1
     text = (tmp_path / 'tables.md').read_text()
-    assert '| `srp_phat_2d` / `backprojection_light` |' in text and 'aten::' in text
+    assert '| `srp_phat_2d` / `backprojection` |' in text and 'aten::' in text
     assert (tmp_path / 'latency.png').stat().st_size > 5000
     assert (tmp_path / 'gains.png').stat().st_size > 5000
 

@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture(scope='module')
 def localizer():
     """Load the small network, all of which is computed as on a GPU."""
-    return Localizer(Backprojector(load_checkpoint(find_weights('backprojection_light')),
+    return Localizer(Backprojector(load_checkpoint(find_weights('backprojection')),
                                    shortcuts=None))
 
 
@@ -43,7 +43,7 @@ def test_together_as_one_by_one(localizer, anechoic):
     assert together[3].presence == 0 and together[3].confidence == 0
 
 
-@pytest.mark.parametrize('method', ('backprojection_light', 'srp_phat'))
+@pytest.mark.parametrize('method', ('backprojection', 'srp_phat'))
 def test_who_knows_no_batches_is_asked_one_by_one(method, anechoic):
     """On a CPU the quick way takes one window after the other, and so do other methods."""
     localizer, scenes = Localizer.load(method), windows(anechoic)[:2]

@@ -24,17 +24,16 @@ import pyroomacoustics
 import pytest
 import torch
 
-NETWORKS = ('backprojection', 'backprojection_light')
 SMALL = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_blocks=1,
                              weightings=('loud', 'onset'))
 
 
-@pytest.fixture(scope='module', params=NETWORKS)
-def both(request):
-    """Load a network that the package ships, for torch (32 bits) and for ONNX Runtime."""
-    torch_one = Backprojector(load_checkpoint(find_weights(request.param)),
+@pytest.fixture(scope='module')
+def both():
+    """Load the network that the package ships, for torch (32 bits) and for ONNX Runtime."""
+    torch_one = Backprojector(load_checkpoint(find_weights('backprojection')),
                               shortcuts=Shortcuts(bfloat16=False))
-    return torch_one, OnnxBackprojector(OnnxNetwork.load(find_weights(f'{request.param}.onnx')))
+    return torch_one, OnnxBackprojector(OnnxNetwork.load(find_weights('backprojection.onnx')))
 
 
 def reverberant(n_mics, rt60=0.4):
@@ -172,29 +171,29 @@ mics = [[1, 1, 1], [5, 1, 1.5], [3, 4, 1.2]]
 def test_it_works_where_torch_cannot_be_imported():
     """Resampling, locating and SRP go without torch; networks for torch say what they need."""
     printed = run(blocking('torch') + LOCATE + """
-for method in ('backprojection_light.onnx', 'srp_phat_2d'):
+for method in ('backprojection.onnx', 'srp_phat_2d'):
     found = Localizer.load(method).locate(signals, 48000, mics, [6, 5, 3])
     print(found.likelihood_map.shape, np.isfinite(found.position).all())
 try:
-    Localizer.load('backprojection_light')
+    Localizer.load('backprojection')
 except WeightsError as error:
     print(error)
 """)
     assert printed.count('(25, 25) True') == 2
-    assert "method 'backprojection_light' needs torch" in printed
+    assert "method 'backprojection' needs torch" in printed
 
 
 def test_without_onnx_runtime_it_says_what_to_install():
     """A clear sentence, and torch's networks are not touched by it."""
     printed = run(blocking('onnxruntime') + LOCATE + """
 try:
-    Localizer.load('backprojection_light.onnx')
+    Localizer.load('backprojection.onnx')
 except WeightsError as error:
     print(error)
-print(Localizer.load('backprojection_light').config.channels)
+print(Localizer.load('backprojection').config.channels)
 """)
     assert 'pip install onnxruntime' in printed
-    assert printed.endswith('48\n')
+    assert printed.endswith('64\n')
 
 
 @pytest.mark.parametrize('damage', ('truncated', 'empty', 'noise', 'flipped', 'locked', 'foreign',
@@ -202,7 +201,7 @@ print(Localizer.load('backprojection_light').config.channels)
 def test_a_damaged_file_is_refused_with_its_name(tmp_path, damage):
     """Whatever is wrong with a file, the error is one that the node reports."""
     path = tmp_path / 'broken.onnx.zip'
-    whole = bytearray(find_weights('backprojection_light.onnx').read_bytes())
+    whole = bytearray(find_weights('backprojection.onnx').read_bytes())
     config = asdict(SMALL)
     if damage in ('truncated', 'empty', 'noise'):
         path.write_bytes({'truncated': whole[:len(whole) // 2], 'empty': b'',
@@ -232,6 +231,6 @@ def test_a_damaged_file_is_refused_with_its_name(tmp_path, damage):
 def test_it_runs_on_the_cpu_only():
     """Another device is refused, not ignored."""
     with pytest.raises(WeightsError, match='CPU'):
-        Localizer.load('backprojection_light.onnx', 'cuda:0')
-    with pytest.raises(WeightsError, match=r'backprojection_light\.onnx'):
+        Localizer.load('backprojection.onnx', 'cuda:0')
+    with pytest.raises(WeightsError, match=r'backprojection\.onnx'):
         Localizer.load('nothing.onnx')

@@ -46,7 +46,7 @@ class Localizer:
         ----------
         method : str
             'srp_phat', 'srp_phat_2d', a network in models/ such as 'neural_srp', or the path of
-            a .safetensors file. 'backprojection_light.onnx', or a .onnx.zip file that
+            a .safetensors file. 'backprojection.onnx', or a .onnx.zip file that
             `training.export_onnx` has written, needs ONNX Runtime in place of torch.
         device : str
             A torch device for networks, such as 'cpu' or 'cuda:0'.
@@ -76,7 +76,7 @@ class Localizer:
             import torch
         except ImportError as error:
             raise WeightsError(f'method {method!r} needs torch: install it, or choose a network '
-                               'for ONNX Runtime such as backprojection_light.onnx') from error
+                               'for ONNX Runtime such as backprojection.onnx') from error
         from nsrp_ros.core.backprojector import Backprojector
         from nsrp_ros.core.neural_srp import NeuralSrp
         from nsrp_ros.core.weights import load_checkpoint

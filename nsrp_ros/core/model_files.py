@@ -5,7 +5,7 @@ from pathlib import Path
 import sys
 
 SUFFIXES = ('.safetensors', '.onnx.zip')
-"""How files end. The method `backprojection_light.onnx` is in `backprojection_light.onnx.zip`, one
+"""How files end. The method `backprojection.onnx` is in `backprojection.onnx.zip`, one
 that is named without an ending in a .safetensors file."""
 
 

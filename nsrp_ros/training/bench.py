@@ -55,7 +55,7 @@ WITHOUT = {
                     'partners': None},
 }
 """What is changed of `Shortcuts()` to see what each part gains."""
-NETWORKS = ('backprojection', 'backprojection_light')
+NETWORKS = ('backprojection',)
 ONNX = [f'{name}.onnx' for name in NETWORKS if find_spec('onnxruntime') is not None]
 PLAIN = '{}, plain'
 PAIR_BY_PAIR = 'neural_srp, pair by pair'

@@ -121,8 +121,8 @@ def table(results):
     products = 1e3 * results['flops'] / speeds['float32']
     traffic = 1e3 * results['bytes'] / speeds['copy']
     lines += ['', f'Of each window the network takes {results["network_ms"]:.2f} ms (both looks, '
-              f'{results["compared"]} at once). It asks for {results["flops"] / 1e9:.2f} Gflop and moves '
-              f'{results["bytes"] / 1e9:.2f} GB; this card multiplies '
+              f'{results["compared"]} at once). It asks for {results["flops"] / 1e9:.2f} Gflop '
+              f'and moves {results["bytes"] / 1e9:.2f} GB; this card multiplies '
               f'{speeds["float32"] / 1e12:.0f} Tflop/s in float32 '
               f'({speeds["bfloat16"] / 1e12:.0f} in bfloat16) and copies '
               f'{speeds["copy"] / 1e12:.2f} TB/s, so products alone would take {products:.3f} ms '

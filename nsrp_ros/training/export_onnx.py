@@ -1,9 +1,9 @@
 """
 Write a trained back-projection network for ONNX Runtime, so that a robot needs no torch.
 
-    python -m nsrp_ros.training.export_onnx backprojection_light
+    python -m nsrp_ros.training.export_onnx backprojection
 
-writes models/backprojection_light.onnx.zip, which is the method `backprojection_light.onnx`. Needs
+writes models/backprojection.onnx.zip, which is the method `backprojection.onnx`. Needs
 the packages `onnx` (to write) and, where the file is used, `onnxruntime`.
 
 Shapes: M microphones, P pairs, L lags, F bins, N frames, V = Z Y X cells, D and E channels.

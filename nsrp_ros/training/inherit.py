@@ -1,10 +1,10 @@
 """
 Start a back-projection network from others that are built a little differently.
 
-Layers of the same size are taken over as they are, of longer kernels the middle, of more blocks the
-first ones, and the weights of those correlations that the new network still has. What only the new
-one has stays as it was made. It has to be trained before it is of use, but much shorter than from
-nothing.
+Layers of the same size are taken over as they are, of longer kernels the middle, of more blocks
+the first ones, and the weights of those correlations that the new network still has. What only the
+new one has stays as it was made. It has to be trained before it is of use, but much shorter than
+from nothing.
 """
 
 import torch

@@ -38,7 +38,7 @@ ROOM_DIMS = (5.705, 5.965, 2.355)
 RATE = 16000
 SNR_DB = 25.0
 POLARITIES = ('mended', 'as stored')
-METHODS = (CENTRE, 'srp_phat', 'neural_srp', 'backprojection', 'backprojection_light')
+METHODS = (CENTRE, 'srp_phat', 'neural_srp', 'backprojection')
 _WINDOW = RATE // 2
 
 

@@ -29,7 +29,7 @@ from nsrp_ros.training.speech import find_speech
 from nsrp_ros.training.speech import TALKERS
 import numpy as np
 
-METHODS = ('srp_phat', 'neural_srp', 'backprojection', 'backprojection_light')
+METHODS = ('srp_phat', 'neural_srp', 'backprojection')
 COMMAND = 'python -m nsrp_ros.training.robustness'
 
 
