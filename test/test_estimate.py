@@ -2,7 +2,9 @@
 
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import from_posterior
+from nsrp_ros.core.estimate import from_posteriors
 from nsrp_ros.core.estimate import from_scores
+from nsrp_ros.core.estimate import positions
 from nsrp_ros.core.estimate import Posterior
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def test_the_lesser_ghost_does_not_pull():
 def test_no_other_point_is_expected_to_be_nearer():
     """The geometric median minimises the expected distance."""
     posterior = np.random.default_rng(0).dirichlet(np.full(1200, 0.05)).reshape(30, 40)
-    estimate = from_posterior(flat(posterior), iterations=200)
+    estimate = from_posterior(flat(posterior))
     cells = np.stack(np.meshgrid(X, Y), axis=-1)
 
     def expected(position):
@@ -87,3 +89,26 @@ def test_heights_and_presence():
     assert estimate.confidence == pytest.approx(0.3, abs=0.02)
     lower = np.array([1.0, 0.0, 0.0])[:, None, None] * gaussian((3.0, 3.0), 0.1)
     assert from_posterior(Posterior(lower, X, Y, np.array([0.5, 1.5, 2.5]))).height == 0.5
+
+
+def test_many_are_answered_as_each_alone():
+    """Whoever else is asked about at the same time: positions, spreads and heights are its own."""
+    rng = np.random.default_rng(3)
+    scenes = []
+    for _ in range(4):
+        centre = rng.uniform((1, 1), (6, 4))
+        whole = flat(gaussian(centre, 0.4))
+        fine_x, fine_y = (c - 0.3 + 0.05 * np.arange(12) for c in centre)
+        finer = rng.dirichlet(np.ones(2 * 144)).reshape(2, 12, 12)
+        scenes.append((whole, Posterior(finer, fine_x, fine_y, np.array([0.7, 2.1])),
+                       rng.uniform()))
+    together = from_posteriors(*zip(*scenes, strict=True))
+    for scene, estimate in zip(scenes, together, strict=True):
+        alone = from_posterior(*scene)
+        np.testing.assert_allclose(estimate.position, alone.position, atol=1e-4)
+        np.testing.assert_allclose(estimate.covariance, alone.covariance, rtol=1e-3)
+        assert estimate.height == alone.height
+        assert estimate.confidence == pytest.approx(alone.confidence, abs=1e-3)
+    wholes = [whole for whole, _, _ in scenes]
+    np.testing.assert_allclose(positions(wholes), [from_posterior(w).position for w in wholes],
+                               atol=1e-4)

@@ -83,11 +83,6 @@ class Posterior:
         """Return the sizes of a cell along x and y, metres."""
         return np.array([_step(self.x), _step(self.y)])
 
-    def points(self):
-        """List the cells of the floor: centres (ny nx, 2), probabilities, and sizes."""
-        centres = np.stack(np.meshgrid(self.x, self.y), axis=-1).reshape(-1, 2)
-        return centres, self.floor.ravel(), np.broadcast_to(self.cell_size, centres.shape)
-
     def height(self):
         """Return the median height, metres, taking talkers to be anywhere within their cells."""
         edges = np.append(self.z - _step(self.z) / 2, self.z[-1] + _step(self.z) / 2)
@@ -121,13 +116,9 @@ def from_scores(scores, x, y, model, n_mics):
                     confidence(model, scores, n_mics))
 
 
-def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
+def from_posterior(posterior, closer=None, presence=1.0):
     """
     Answer with the point of least expected distance, which is finer than a cell.
-
-    That point is the posterior's geometric median, found by Weiszfeld's iteration from its mean;
-    the spread of a talker within a cell is added to distances under the root, since the talker
-    is somewhere in a cell and not at its centre.
 
     Parameters
     ----------
@@ -138,9 +129,6 @@ def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
         place of the map's cells whose centres it covers.
     presence : float
         The probability that somebody talks at all.
-    iterations : int
-        Of Weiszfeld's, at most; each moves the point by less than the one before, and a tenth
-        of a millimetre is the end.
 
     Returns
     -------
@@ -148,41 +136,89 @@ def from_posterior(posterior, closer=None, presence=1.0, iterations=30):
         With a covariance, to which the spread within cells is added.
 
     """
-    cells, weight, size = posterior.points()
-    if closer is not None:
-        low = [closer.x[0], closer.y[0]] - closer.cell_size / 2
-        high = [closer.x[-1], closer.y[-1]] + closer.cell_size / 2
-        outside = ((cells < low) | (cells > high)).any(axis=1)
-        finer, share, finer_size = closer.points()
-        cells = np.concatenate([cells[outside], finer])
-        size = np.concatenate([size[outside], finer_size])
-        weight = np.concatenate([weight[outside], share * weight[~outside].sum()])
-    weight = weight.astype(np.float64) / weight.sum()
-    # Mean square of a uniform talker about the cell's centre.
-    within = (size ** 2 / 12).sum(axis=1)
-    position = _median(cells, weight, within, iterations)
-    away = cells - position
-    covariance = (weight[:, None] * away).T @ away + np.diag(weight @ (size ** 2 / 12))
-    near = min(float(weight[(away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2].sum()), 1.0)
-    return Estimate(position, posterior.floor, posterior.x, posterior.y, presence * near,
-                    covariance, presence, (closer or posterior).height())
+    return from_posteriors([posterior], None if closer is None else [closer], [presence])[0]
 
 
-def _median(cells, weight, within, iterations):
-    """Return the point (2,) of least expected distance; see `from_posterior`."""
-    # Of cells, those that move it by a hundredth of a millimetre together are left out; and
-    # NumPy takes longer to sum over two columns than to add them.
-    counts = weight > 1e-7 / len(weight)
-    weight, within, (x, y) = weight[counts], within[counts], cells[counts].T.copy()
-    at_x, at_y = weight @ x, weight @ y
+def from_posteriors(posteriors, closers=None, presences=None):
+    """Do what `from_posterior` does for B scenes alike, whose posteriors have the same shape."""
+    floors, parts = _parts(posteriors, closers)
+    x, y, weight, within = parts
+    at = _medians(*parts)  # (B, 2)
+    away = np.stack([x, y], axis=1) - at[:, :, None]  # (B, 2, N)
+    covariance = (weight[:, None] * away) @ away.transpose(0, 2, 1)
+    covariance[:, [0, 1], [0, 1]] += (weight[:, None] * within).sum(axis=2)
+    near = ((away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2) * weight
+    near = np.minimum(near.sum(axis=1), 1.0)
+    presences = [1.0] * len(posteriors) if presences is None else presences
+    return [Estimate(at[k], floors[k], posterior.x, posterior.y, float(presence * near[k]),
+                     covariance[k], presence, (closers or posteriors)[k].height())
+            for k, (posterior, presence) in enumerate(zip(posteriors, presences, strict=True))]
+
+
+def positions(posteriors):
+    """Return the points of least expected distance alone: (B, 2), metres."""
+    return _medians(*_parts(posteriors)[1])
+
+
+def _parts(posteriors, closers=None):
+    """
+    Take posteriors apart: floors (B, ny, nx), and what their cells are, in one row a scene.
+
+    Cells are centres x and y and weights (B, N), which sum to one, and the mean squares (B, 2, N)
+    of a uniform talker about the centres, along x and y.
+    """
+    floors = np.stack([of.cells for of in posteriors]).sum(axis=1)
+    x, y, size = _centres(posteriors)
+    weight = floors.reshape(x.shape).astype(np.float64)
+    within = np.broadcast_to(size[:, :, None] ** 2 / 12, (*size.shape, x.shape[1]))
+    if closers is not None:
+        finer_x, finer_y, finer_size = _centres(closers)
+        covered = np.ones(x.shape, dtype=bool)
+        for axis, (coarse, fine) in enumerate(((x, finer_x), (y, finer_y))):
+            half = finer_size[:, axis:axis + 1] / 2
+            covered &= ((coarse >= fine[:, :1] - half) & (coarse <= fine[:, -1:] + half))
+        share = np.stack([of.cells for of in closers]).sum(axis=1).reshape(finer_x.shape)
+        share = share * (weight * covered).sum(axis=1, keepdims=True)
+        weight = np.concatenate([weight * ~covered, share], axis=1)
+        x, y = np.concatenate([x, finer_x], axis=1), np.concatenate([y, finer_y], axis=1)
+        within = np.concatenate([within, np.broadcast_to(
+            finer_size[:, :, None] ** 2 / 12, (*size.shape, share.shape[1]))], axis=2)
+    return floors, (x, y, weight / weight.sum(axis=1, keepdims=True), within)
+
+
+def _centres(posteriors):
+    """List the floors' cells: centres x and y (B, ny nx) and sizes (B, 2), metres."""
+    x, y = np.stack([of.x for of in posteriors]), np.stack([of.y for of in posteriors])
+    size = np.stack([of.cell_size for of in posteriors])
+    return np.tile(x, (1, y.shape[1])), np.repeat(y, x.shape[1], axis=1), size
+
+
+def _medians(x, y, weight, within, iterations=30):
+    """
+    Find geometric medians, by Weiszfeld's iteration from the means: (B, 2).
+
+    The spread of a talker within a cell is added to distances under the root, since the talker
+    is somewhere in a cell and not at its centre. Each step moves the point by less than the one
+    before, and a tenth of a millimetre is the end.
+    """
+    within = within.sum(axis=1)
+    if len(x) == 1:  # cells that move one point by a hundredth of a millimetre together
+        counts = weight[0] > 1e-7 / weight.shape[1]
+        x, y, weight, within = (of[:, counts] for of in (x, y, weight, within))
+    at_x, at_y = (weight * x).sum(axis=1), (weight * y).sum(axis=1)
+    moves = np.ones(len(x), dtype=bool)
     for _ in range(iterations):
-        apart_x, apart_y = x - at_x, y - at_y
+        apart_x, apart_y = x - at_x[:, None], y - at_y[:, None]
         pull = weight / np.sqrt(apart_x * apart_x + apart_y * apart_y + within)
-        before_x, before_y, total = at_x, at_y, pull.sum()
-        at_x, at_y = pull @ x / total, pull @ y / total
-        if max(abs(at_x - before_x), abs(at_y - before_y)) < 1e-4:
+        total = pull.sum(axis=1)
+        new_x, new_y = (pull * x).sum(axis=1) / total, (pull * y).sum(axis=1) / total
+        moved = np.maximum(np.abs(new_x - at_x), np.abs(new_y - at_y))
+        # Who has arrived stays, whoever else is asked about at the same time.
+        at_x, at_y = np.where(moves, new_x, at_x), np.where(moves, new_y, at_y)
+        moves &= moved >= 1e-4
+        if not moves.any():
             break
-    return np.array([at_x, at_y])
+    return np.stack([at_x, at_y], axis=1)
 
 
 def _step(centres):

@@ -74,9 +74,10 @@ def bench(method, batches, n_mics, device, repeats, compared=64):
     """
     speech, _ = find_speech('synthetic')
     scenes = simulate(PRESETS['hard'], n_mics, max(*batches, compared), speech,
-                      torch.Generator().manual_seed(1))
-    windows = [(scenes.signals[k].numpy(), scenes.sample_rate, scenes.mic_positions[k].numpy(),
-                scenes.room_dims[k].numpy()) for k in range(len(scenes))]
+                      torch.Generator(device).manual_seed(1), device)
+    signals, mics, dims = (of.cpu().numpy() for of in (
+        scenes.signals, scenes.mic_positions, scenes.room_dims))
+    windows = [(signals[k], scenes.sample_rate, mics[k], dims[k]) for k in range(len(scenes))]
     localizer = Localizer.load(method, device)
     some = scenes.take(slice(compared))
     network = looks_of(load_checkpoint(find_weights(method)).to(device).eval(), some, device)
@@ -100,7 +101,7 @@ def bench(method, batches, n_mics, device, repeats, compared=64):
             'gb': torch.cuda.max_memory_allocated(device) / 1e9 if cuda else None})
     here, there = (np.array([e.position for e in of.locate_all(windows[:compared])])
                    for of in (localizer, Localizer.load(method)))
-    truth = some.source_position[:, :2].numpy()
+    truth = some.source_position[:, :2].cpu().numpy()
     results['apart_m'] = float(np.linalg.norm(here - there, axis=1).mean())
     results['error_m'], results['error_on_cpu_m'] = (
         float(np.linalg.norm(of - truth, axis=1).mean()) for of in (here, there))
