@@ -92,7 +92,7 @@ def _localizer(method, observer, options):
     frames = ', '.join(f'mic_{k}' for k in range(len(observer.mic_positions)))
     return node_process('node', f'localizer_{method}', options.output, [
         '-r', f'__ns:=/{observer.namespace(method)}', '-r', 'audio:=/audio',
-        '-r', 'audio_info:=/audio_info', '-p', f'method:={method}', '-p', 'threads:=1',
+        '-r', 'audio_info:=/audio_info', '-p', f'method:={method}',
         '-p', f'room_dims:=[{dims}]', '-p', f'microphone_frames:=[{frames}]',
         '-p', 'silence_threshold_db:=-45.0'])
 

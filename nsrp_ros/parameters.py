@@ -36,7 +36,8 @@ class NodeConfig:
         'path of a .safetensors or .onnx.zip file')
     device: str = setting('cpu', "torch device that networks run on, such as 'cuda:0'")
     threads: int = setting(
-        0, 'CPU threads a network may use; 0 leaves the choice to its library', 0, 256)
+        1, 'CPU threads a network may use; more gain little below twelve microphones and cost '
+        'more than they gain; 0 leaves the choice to its library', 0, 256)
     frame_id: str = setting('map', 'frame of the room and of everything that is published')
     room_source: str = setting(
         'parameters', "where the room comes from: 'parameters' (room_dims, room_origin) or 'map' "

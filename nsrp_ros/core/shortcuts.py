@@ -44,7 +44,7 @@ class Shortcuts:
     """
 
     lag_margin: int | None = None
-    doubt: float = 1e-3
+    doubt: float = 0.03
     finer: int = 8
     remember: bool = True
     partners: int | None = 6
