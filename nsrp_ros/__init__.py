@@ -24,10 +24,11 @@ A map of the house (an arrow points from the importer to what it imports):
   `geometry`, `config`; `weights` reads checkpoints, which `model_files` finds; `window` cuts one
   stream and `streams` several in step, both by `clock`; `ensemble` -> `alignment` hears whose
   clock is off.
-  `backprojector` looks at a window by `quick` (on CPUs, with `shortcuts`) -> `quick_correlation`
-  (-> `kernels`, with Numba), `quick_projection` (-> `sight`), `quick_reading`, `view` and `pairs`,
-  or by `backprojection` itself, whose parts are `cells` and `layers`; `looks` makes an estimate of
-  it. The same without torch: `onnx_backprojection` -> `onnx_file`, `onnx_hearing`, `onnx_sight`.
+  `backprojector` looks at a window by `quick` (on CPUs, with `shortcuts`) -> `quick_correlation`,
+  `quick_projection` (-> `sight`), `quick_reading`, `view` and `pairs`, or by `backprojection`
+  itself, whose parts are `cells` and `layers`; `looks` makes an estimate of it. The same without
+  torch: `onnx_backprojection` -> `onnx_file`, `onnx_hearing`, `onnx_sight`. Where there is Numba,
+  both hear by `compiled_correlation` -> `kernels`; `onnx_kernels` are those of `onnx_sight`.
   `squares` draws maps, `peaks` and `tracking` follow talkers through them, `following` says
   where to go.
 * `training` -> `core`: what makes and judges the models. Imports no ROS either.

@@ -6,11 +6,11 @@ import logging
 import subprocess
 import sys
 
+from nsrp_ros.core.compiled_correlation import compiled_kernels
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.correlation import LearnedWeightings
 from nsrp_ros.core.correlation import WEIGHTINGS
 from nsrp_ros.core.quick_correlation import Compiled
-from nsrp_ros.core.quick_correlation import compiled_kernels
 from nsrp_ros.core.quick_correlation import correlator
 from nsrp_ros.core.quick_correlation import Plain
 import numpy as np

@@ -3,7 +3,7 @@ Compiled loops for what a processor does once a window before its networks: Numb
 
 correlation.py says it in some sixty operations on whole arrays, each of which walks through
 memory; here are the same sums in a few loops that keep what they work on in a core's cache.
-Importing this needs Numba; quick_hearing.py is where it is called, and where there is another way.
+Importing this needs Numba: compiled_correlation.py does so, and calls it, where it is installed.
 Innermost loops run along bins or samples, next to one another in memory, and are vectorised.
 
 Shapes: M microphones, P pairs, T samples, F bins, N frames, W weightings, K = bands times W,
@@ -33,7 +33,7 @@ _1, _2, _3, _4 = f4[::1], f4[:, ::1], f4[:, :, ::1], f4[:, :, :, ::1]
 _INDEX, _INDICES = i8[::1], i8[:, ::1]
 
 
-def _compiled(*arguments):
+def compiled(*arguments):
     """Compile a function for arguments of these types, or take what is remembered of that."""
     def compile_it(function):
         compiler = partial(njit, void(*arguments), fastmath=True, nogil=True,
@@ -49,7 +49,7 @@ def _compiled(*arguments):
     return compile_it
 
 
-@_compiled(_2, _1, i8, _3)
+@compiled(_2, _1, i8, _3)
 def cut_frames(signals, window, hop, frames):
     """Cut signals (M, T) into windowed frames (M, N, n_fft) that are centred on their time."""
     n_samples, n_fft = signals.shape[1], len(window)
@@ -65,7 +65,7 @@ def cut_frames(signals, window, hop, frames):
                 kept[t] = heard[t] * weight[t]
 
 
-@_compiled(_3, _3, _3, _3)
+@compiled(_3, _3, _3, _3)
 def whiten(spectra, real, imaginary, magnitude):
     """
     Split spectra into magnitudes and what is left of them when divided by these.
@@ -103,7 +103,7 @@ def whiten(spectra, real, imaginary, magnitude):
                 size[f] = root * gain
 
 
-@_compiled(_3, i8, _3)
+@compiled(_3, i8, _3)
 def interleave_rises(level, margin, seen):
     """
     Put how much levels rose since the frame before beside them, for LearnedWeightings.
@@ -131,7 +131,7 @@ def interleave_rises(level, margin, seen):
                 inside[2 * f + 1] = now[f] - kept * before[f]
 
 
-@_compiled(_3, _4, _INDEX, _2, _4, _3)
+@compiled(_3, _4, _INDEX, _2, _4, _3)
 def weigh(magnitude, learned, kinds, filters, weights, energy):
     """
     Compute the weights of frames and bins, and the energy that they leave each microphone.
@@ -189,7 +189,7 @@ def weigh(magnitude, learned, kinds, filters, weights, energy):
                 energy[w, m, band] = passed
 
 
-@_compiled(_INDICES, _3, _3, _INDEX, _4, _2, _INDICES, _3, _3)
+@compiled(_INDICES, _3, _3, _INDEX, _4, _2, _INDICES, _3, _3)
 def cross_spectra(pairs, real, imaginary, kinds, weights, filters, edges, energy, cross):
     """
     Sum the weighted products of pairs' spectra over frames, band by band.
@@ -257,7 +257,7 @@ def cross_spectra(pairs, real, imaginary, kinds, weights, filters, edges, energy
                         banded[2 * f + 1] = sum_im[f - start] * passed
 
 
-@_compiled(_3, i8, _3)
+@compiled(_3, i8, _3)
 def lags_first(full, n_lags, known):
     """Put circular correlations (P, K, n_fft) into (P, L, K or more), lag 0 in the middle."""
     n_pairs, n_correlations, n_fft = full.shape

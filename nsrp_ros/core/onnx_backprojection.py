@@ -15,10 +15,9 @@ from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.looks import locate
 from nsrp_ros.core.looks import Look
-from nsrp_ros.core.onnx_hearing import array_correlations
-from nsrp_ros.core.onnx_hearing import array_spectra
-from nsrp_ros.core.onnx_sight import array_sight
+from nsrp_ros.core.onnx_hearing import array_correlator
 from nsrp_ros.core.onnx_sight import Pairs
+from nsrp_ros.core.onnx_sight import sight_of
 from nsrp_ros.core.onnx_sight import STRIDE
 from nsrp_ros.core.pairs import chosen_pair_indices
 from nsrp_ros.core.shortcuts import CELLS_STEP
@@ -28,7 +27,7 @@ import numpy as np
 
 _SHORTCUTS = Shortcuts()
 _LAGS_AT_ONCE = 12000  # of some pairs together: what stays in a core's cache
-_ROWS_AT_ONCE = 6144  # pairs times cells, for the same reason
+_ROWS_AT_ONCE = 3072  # pairs times cells, for the same reason
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,8 @@ class OnnxBackprojector:
     def __init__(self, network):
         self.config = network.config
         self._run = network.run
+        self._correlator = array_correlator(
+            self.config, self._learned if self.config.learned_weightings else None)
         self._remembered = None  # where all was, and how pairs see cells there
 
     def estimate(self, signals, mic_positions, room_dims, area=None, shape=None):
@@ -113,10 +114,9 @@ class OnnxBackprojector:
         """
         cfg = self.config
         scene = self._scene(mics)
-        spectra = array_spectra(signals, scene.n_lags, cfg,
-                                self._learned if cfg.learned_weightings else None)
+        correlate = self._correlator.listen(signals, scene.n_lags)
         at_once = max(1, _LAGS_AT_ONCE // (2 * scene.n_lags))
-        parts = [self._describe(spectra, scene, slice(k, k + at_once))
+        parts = [self._describe(correlate, scene, slice(k, k + at_once))
                  for k in range(0, len(scene.pairs), at_once)]
         direct, echo = (np.concatenate(kind) for kind in zip(*parts, strict=True))
         return ArrayHeard(scene, direct.reshape(-1, cfg.map_channels),
@@ -188,16 +188,18 @@ class OnnxBackprojector:
     def _learned(self, magnitude):
         return self._run('weightings', magnitude=magnitude)[0]
 
-    def _describe(self, spectra, scene, some):
+    def _describe(self, correlate, scene, some):
         """Describe the lags of some pairs: (P', n + 1, D) and (P', n + 1, E)."""
-        correlations = array_correlations(spectra, scene.pairs[some], scene.n_lags, self.config)
+        cfg, pairs, spacing = self.config, scene.pairs[some], scene.spacing[some, None]
+        n_kinds = len(cfg.bands) * (len(cfg.weightings) + cfg.learned_weightings)
+        n_kinds += cfg.whole_window
+        known = np.empty((1, n_kinds + 2, len(pairs), 2 * scene.n_lags + 1), np.float32)
+        correlate(pairs, scene.n_lags, known[0, :-2])
         # The network is told which of the lags are possible.
-        spacing = scene.spacing[some, None]
         metres = np.arange(-scene.n_lags, scene.n_lags + 1) * (SPEED_OF_SOUND / scene.sample_rate)
-        possible = np.clip(metres / spacing, -1.5, 1.5)  # (P', L)
-        known = np.stack([possible, np.broadcast_to(spacing / 10, possible.shape)])
-        return self._run('lags', correlations=np.concatenate(
-            [correlations, known.astype(np.float32)])[None])
+        known[0, -2] = np.clip(metres / spacing, -1.5, 1.5)
+        known[0, -1] = spacing / 10
+        return self._run('lags', correlations=known)
 
     def _first_sight(self, scene, points, room_dims, context):
         """Return how pairs see the cells of a first look: mostly remembered."""
@@ -215,7 +217,7 @@ class OnnxBackprojector:
         at_once = max(1, _ROWS_AT_ONCE // len(scene.pairs))
         seen = []
         for k in range(0, len(points), at_once):
-            sight = array_sight(scene, points[k:k + at_once], room_dims)
+            sight = sight_of(scene, points[k:k + at_once], room_dims)
             seen.append((sight, self._run('gates', views=sight.views, context=context)[0]))
         return seen
 
@@ -223,9 +225,7 @@ class OnnxBackprojector:
         """Gather the features of cells from all pairs, gate and pool them: (V, D)."""
         pooled = []
         for sight, gates in seen:
-            shape = gates.shape[:2]
-            direct = (sight.direct @ heard.direct).reshape(*shape, -1)
-            echoes = (sight.echoes @ heard.echo).reshape(*shape, -1)
+            direct, echoes = sight.gather(heard.direct, heard.echo)
             pooled += self._run('project', direct=direct, echoes=echoes, gates=gates)
         return np.concatenate(pooled)
 

@@ -1,14 +1,16 @@
 """
-What sight.py computes, by NumPy and SciPy: how pairs see cells, without torch.
+What sight.py computes: how pairs see cells, and what cells hear, without torch: in two ways.
 
-Which rows of the lag features belong to a cell, and how much each counts, is written as a sparse
-matrix: what cells hear is then its product with the table of features.
+For `ArraySight`, which rows of the lag features belong to a cell, and how much each counts, is
+written as a sparse matrix: what cells hear is then its product with the table of features.
+`CompiledSight` looks them up in a loop of onnx_kernels.py, where there is Numba.
 
 Shapes: M microphones, P pairs, V cells, n + 1 features of the lags -n, -n + 2 .. n of each pair.
 """
 
 from dataclasses import dataclass
 
+from nsrp_ros.core.compiled_correlation import compiled_kernels
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 import numpy as np
 from scipy.sparse import csr_array
@@ -65,6 +67,73 @@ class ArraySight:
     echoes: csr_array
     views: np.ndarray
 
+    def gather(self, direct, echo):
+        """
+        Tell what cells hear.
+
+        Parameters
+        ----------
+        direct, echo : numpy.ndarray
+            Shapes (P (n + 1), D) and (P (n + 1), E): the lag features of all pairs.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Shapes (V, P, D) and (V, P, 3 E): direct sound, and echoes of walls, floor, ceiling.
+
+        """
+        shape = *self.views.shape[:2], -1
+        return (self.direct @ direct).reshape(shape), (self.echoes @ echo).reshape(shape)
+
+
+@dataclass(frozen=True)
+class CompiledSight:
+    """
+    The same, whose rows are looked up when features are there.
+
+    Attributes
+    ----------
+    scene : Pairs
+        The pairs.
+    distance, through : numpy.ndarray
+        Shapes (V, M) and (V, M, 6), metres: from microphones, and from their images behind walls.
+    views : numpy.ndarray
+        As of `ArraySight`.
+
+    """
+
+    scene: Pairs
+    distance: np.ndarray
+    through: np.ndarray
+    views: np.ndarray
+
+    def gather(self, direct, echo):
+        """Do what `ArraySight.gather` does."""
+        scene, (n_cells, n_pairs) = self.scene, self.views.shape[:2]
+        direct_heard = np.empty((n_cells, n_pairs, direct.shape[1]), np.float32)
+        echo_heard = np.empty((n_cells, n_pairs, 3, echo.shape[1]), np.float32)
+        compiled_kernels('onnx_kernels').gather(
+            scene.pairs, self.distance, self.through, _rows_per_metre(scene),
+            direct.reshape(n_pairs, -1, direct.shape[1]), echo.reshape(n_pairs, -1, echo.shape[1]),
+            direct_heard, echo_heard)
+        return direct_heard, echo_heard.reshape(n_cells, n_pairs, -1)
+
+
+def sight_of(scene, points, room_dims):
+    """
+    Compute how pairs see points, in the way that is fastest here; arguments as `array_sight`.
+
+    Returns
+    -------
+    CompiledSight or ArraySight
+        What either lets cells hear differs by rounding alone.
+
+    """
+    if compiled_kernels('onnx_kernels') is None:
+        return array_sight(scene, points, room_dims)
+    distance, through = _distances(scene.mics, points, room_dims)
+    return CompiledSight(scene, distance, through, _views(scene, distance))
+
 
 def array_sight(scene, points, room_dims):
     """
@@ -89,7 +158,7 @@ def array_sight(scene, points, room_dims):
     n_steps = 2 * scene.n_lags // STRIDE
     n_rows, length = len(points) * len(i), n_steps + 1
     starts = (length * np.arange(len(i))).astype(np.int32)  # (P,)
-    rows_per_metre = np.float32(scene.sample_rate / SPEED_OF_SOUND / STRIDE)
+    rows_per_metre = _rows_per_metre(scene)
 
     distance, through = _distances(scene.mics, points, room_dims)  # (V, M), (V, M, 6)
     near, far = distance[:, i], distance[:, j]  # (V, P)
@@ -121,10 +190,24 @@ def array_sight(scene, points, room_dims):
     echoes = csr_array((weights.ravel(), index.ravel(), ends),
                        shape=(3 * n_rows, len(i) * length))
 
-    views = np.stack([near / 5, far / 5, np.broadcast_to(scene.spacing / 5, near.shape),
-                      difference / scene.spacing, 1 / (near + np.float32(0.3)),
-                      1 / (far + np.float32(0.3))], axis=-1)
-    return ArraySight(direct, echoes, views)
+    return ArraySight(direct, echoes, _views(scene, distance))
+
+
+def _rows_per_metre(scene):
+    return np.float32(scene.sample_rate / SPEED_OF_SOUND / STRIDE)
+
+
+def _views(scene, distance):
+    """Tell how pairs see cells at some distances (V, M) of microphones: (V, P, 6)."""
+    near, far = (distance[:, mic] for mic in scene.pairs.T)  # (V, P)
+    views = np.empty((*near.shape, 6), np.float32)
+    views[..., 0] = near / 5
+    views[..., 1] = far / 5
+    views[..., 2] = scene.spacing / 5
+    views[..., 3] = (near - far) / scene.spacing
+    views[..., 4] = 1 / (near + np.float32(0.3))
+    views[..., 5] = 1 / (far + np.float32(0.3))
+    return views
 
 
 def _distances(mics, points, room_dims):
