@@ -14,8 +14,9 @@ Shapes: B scenes, M microphones, P pairs, T samples, F bins, N frames, L = 2 n_l
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-import math
 
+from nsrp_ros.core.frames import band_filters
+from nsrp_ros.core.frames import check_lags
 import torch
 from torch import nn
 
@@ -133,7 +134,7 @@ def microphone_spectra(signals, n_lags, config, learned=None):
     with torch.autocast(signals.device.type, enabled=False):
         weight = torch.stack(weights, dim=1)  # (B, W, F, M, N)
         weighted = torch.view_as_complex(weight[..., None] * phase[:, None])
-        filters = band_filters(cfg.bands, cfg.n_fft, cfg.sample_rate, signals.device)
+        filters = _filters(cfg.bands, cfg, signals.device)
         energy = weight.square().sum(dim=-1).transpose(2, 3) @ filters.T  # (B, W, M, bands)
         whole = whole_window(signals, n_lags, cfg) if cfg.whole_window else None
         return Spectra(weighted @ weighted.mH, energy, whole)
@@ -161,7 +162,7 @@ def correlate(spectra, pairs, n_lags, config):
     cross = spectra.cross.flatten(-2).index_select(-1, index)  # (B, W, F, P)
     cross = cross.permute(0, 3, 1, 2).contiguous()  # (B, P, W, F)
     # A sum over the bins of one side of a spectrum is half of one over both.
-    filters = band_filters(config.bands, config.n_fft, config.sample_rate, cross.device) / 2
+    filters = _filters(config.bands, config, cross.device) / 2
     banded = torch.view_as_real(cross)[:, :, None] * filters[:, None, :, None]
     lags = _lags(torch.view_as_complex(banded), config.n_fft, n_lags)  # (B, P, bands, W, L)
     # Each band is scaled to what two equal channels of these weights would give.
@@ -172,13 +173,6 @@ def correlate(spectra, pairs, n_lags, config):
         return stacked
     whole = correlate_whole(spectra.whole, pairs, n_lags)
     return torch.cat([stacked, whole[:, :, None]], dim=2)
-
-
-def check_lags(n_lags, config):
-    """Raise ValueError if a frame does not hold lags up to `n_lags`."""
-    if n_lags >= config.n_fft // 2:
-        raise ValueError('microphones this far apart need frames of more than '
-                         f'{config.n_fft} samples')
 
 
 def correlate_whole(whole, pairs, n_lags):
@@ -202,7 +196,7 @@ def whole_window(signals, n_lags, config):
     magnitude = spectra.abs()
     floor = 1e-6 * magnitude.amax(dim=-1, keepdim=True) + 1e-20
     whole = (config.bands[0][0], config.bands[-1][1]),
-    filters = band_filters(whole, n_fft, config.sample_rate, signals.device)[0]  # (F',)
+    filters = _filters(whole, config, signals.device, n_fft)[0]  # (F',)
     return spectra * ((filters / (2 * filters.sum())).sqrt() / (magnitude + floor))
 
 
@@ -223,12 +217,7 @@ WEIGHTINGS = tuple(_WEIGHTINGS)
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # what inference computes first must not be barred from training
-def band_filters(edges, n_fft, sample_rate, device):
-    """Split the spectrum into bands with raised-cosine flanks: (bands, F), between 0 and 1."""
-    octave = torch.log2(torch.fft.rfftfreq(n_fft, 1 / sample_rate).clamp(min=1.0))
-    filters = []
-    for low, high in edges:
-        rise = ((octave - math.log2(low)) * 2 + 0.5).clamp(0, 1)
-        fall = ((math.log2(high) - octave) * 2 + 0.5).clamp(0, 1)
-        filters.append(torch.sin(math.pi / 2 * torch.minimum(rise, fall)) ** 2)
-    return torch.stack(filters).to(device)
+def _filters(edges, config, device, n_fft=None):
+    """Return `band_filters` of frames, or of other lengths, as a tensor."""
+    filters = band_filters(edges, n_fft or config.n_fft, config.sample_rate)
+    return torch.tensor(filters, device=device)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from nsrp_ros.core.compiled_correlation import band_filters
-from nsrp_ros.core.compiled_correlation import check_lags
 from nsrp_ros.core.compiled_correlation import compiled_kernels
 from nsrp_ros.core.compiled_correlation import CompiledSums
-from nsrp_ros.core.compiled_correlation import hann_window
 from nsrp_ros.core.compiled_correlation import Transforms
+from nsrp_ros.core.frames import band_filters
+from nsrp_ros.core.frames import check_lags
+from nsrp_ros.core.frames import hann_window
 import numpy as np
 from scipy import fft
 
