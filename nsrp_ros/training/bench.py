@@ -130,7 +130,7 @@ def accuracy(folders, numbers, limit, network, model):
     return rows
 
 
-def hot_path(call, repeats=5, rows=12):
+def hot_path(call, repeats=20, rows=12):
     """Profile a call: the shares of its operations, largest first."""
     with profile(activities=[ProfilerActivity.CPU]) as record:
         for _ in range(repeats):
