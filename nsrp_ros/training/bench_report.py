@@ -133,7 +133,8 @@ def draw_gains(results, picture):
             bars = axis.barh(np.arange(len(rows)) + k * thick, [row['cpu_ms'] for row in rows],
                              thick, label=network)
             axis.bar_label(bars, fmt='%.0f', padding=2)
-            axis.set_yticks(np.arange(len(rows)) + thick / 2, [row['way'] for row in rows])
+            middle = thick * (len(results['networks']) - 1) / 2
+            axis.set_yticks(np.arange(len(rows)) + middle, [row['way'] for row in rows])
         axis.set(xlabel='processor time a window (ms)', title=f'{n_mics} microphones')
         axis.margins(x=0.12)
     if numbers:
