@@ -54,3 +54,29 @@ def test_what_nobody_has_is_named_and_stays():
     before = heir.lags.first.weight.clone()
     missing = inherit(heir, _network(replace(TINY, bands=((100.0, 7000.0),)), 1))
     assert missing == ['lags.first.weight'] and torch.equal(heir.lags.first.weight, before)
+
+
+def test_of_a_wider_one_it_takes_the_channels_that_matter():
+    wide = replace(TINY, channels=12, hidden_channels=10, map_hidden_channels=9,
+                   weighting_channels=11)
+    narrow = replace(wide, channels=8, hidden_channels=6, map_hidden_channels=5,
+                     weighting_channels=7)
+    parent = _network(wide, 1)
+    with torch.no_grad():  # the wide one has channels that do nothing, and is the narrow one
+        for layer, axis, unused in (
+                (parent.lags.last, 1, (0, 3, 5, 11)), (parent.lags.blocks[0][3], 1, (0, 4, 8, 9)),
+                (parent.lags.blocks[1][3], 1, (1, 2, 3, 4)),
+                (parent.floor.blocks[0][3], 1, (0, 2, 4, 8)),
+                (parent.floor.blocks[1][3], 1, (5, 6, 7, 8)),
+                (parent.weightings.layers[2], 1, (0, 1, 9, 10)),
+                (parent.weightings.layers[4], 1, (2, 3, 5, 7))):
+            layer.weight.index_fill_(axis, torch.tensor(unused), 0.0)
+        for block in parent.lags.blocks:
+            block[1].weight.index_fill_(1, torch.tensor((0, 3, 5, 11)), 0.0)
+    heir = _network(narrow, 0)
+    assert inherit(heir, parent) == []
+    signals, mics = torch.randn(1, 4, 8000), torch.rand(1, 4, 3) * 3
+    dims = torch.tensor([[5.0, 4.0, 3.0]])
+    answers = [network(signals, mics, dims, whole_room(dims), (2, 6, 6))[0]
+               for network in (heir, parent)]
+    torch.testing.assert_close(*answers)

@@ -132,8 +132,12 @@ class BackprojectionConfig:
     """Whether one more correlation takes the whole window as one frame."""
     lag_margin: int = 24
     """Lags beyond the possible ones that the network may look at for context."""
+    weighting_channels: int = 16
+    """Features of a frame and bin that weights are learnt from."""
     channels: int = 64
     """Features of a lag."""
+    hidden_channels: int = 32
+    """Features between the two convolutions of a residual block along lags: a bottleneck."""
     dilations: tuple = (1, 2, 4, 8, 16, 32)
     """Of the convolutions along lags, a residual block each."""
     lag_kernel: int = 3
@@ -146,8 +150,10 @@ class BackprojectionConfig:
     """Ways to attend to pairs; 0 leaves only their mean."""
     map_channels: int = 64
     """Features of a point in the room."""
-    map_blocks: int = 4
+    map_blocks: int = 3
     """Residual blocks over the floor plan."""
+    map_hidden_channels: int = 32
+    """Features between the two convolutions of one of these."""
     grid_size: int = 25
     """Cells along each side of the floor, unless another grid is asked for."""
     heights: int = 6

@@ -34,14 +34,14 @@ class LearnedWeightings(nn.Module):
     ----------
     config : BackprojectionConfig
         How many to learn, and how many neighbouring bins share a weight. Where they share, each
-        sees as many Hertz with fewer taps, and there is room for twice the channels.
+        sees as many Hertz with fewer taps.
 
     """
 
     def __init__(self, config):
         super().__init__()
-        self.shared_bins, shared = config.shared_bins, config.shared_bins > 1
-        channels, span = (16, 3) if shared else (8, 5)
+        self.shared_bins, channels = config.shared_bins, config.weighting_channels
+        span = 3 if config.shared_bins > 1 else 5
         self.layers = nn.Sequential(
             nn.Conv2d(2, channels, (4 + self.shared_bins, 3), stride=(self.shared_bins, 1),
                       padding=(2, 1)), activation(config),

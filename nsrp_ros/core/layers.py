@@ -29,14 +29,15 @@ class LagNetwork(nn.Module):
 
     def __init__(self, n_in, config):
         super().__init__()
-        c = config.channels
+        c, hidden = config.channels, config.hidden_channels
         # The first convolution keeps the lag in the middle where it was: index k is lag 2 k - n.
         self.first = nn.Conv1d(n_in, c, 9, stride=STRIDE, padding=4)
         self.blocks = nn.ModuleList(
             _starting_at_zero(
                 activation(config),
-                nn.Conv1d(c, c, config.lag_kernel, padding=config.lag_kernel // 2 * d, dilation=d),
-                activation(config), nn.Conv1d(c, c, 1))
+                nn.Conv1d(c, hidden, config.lag_kernel, padding=config.lag_kernel // 2 * d,
+                          dilation=d),
+                activation(config), nn.Conv1d(hidden, c, 1))
             for d in config.dilations)
         self.last = nn.Conv1d(c, config.map_channels + config.echo_channels, 1)
 
@@ -73,10 +74,10 @@ class FloorNetwork(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        d = config.map_channels
+        d, hidden = config.map_channels, config.map_hidden_channels
         self.blocks = nn.ModuleList(
-            _starting_at_zero(activation(config), nn.Conv2d(d, d, 3, padding=1),
-                              activation(config), nn.Conv2d(d, d, 3, padding=1))
+            _starting_at_zero(activation(config), nn.Conv2d(d, hidden, 3, padding=1),
+                              activation(config), nn.Conv2d(hidden, d, 3, padding=1))
             for _ in range(config.map_blocks))
         self.score = nn.Conv2d(d, 1, 1)
 

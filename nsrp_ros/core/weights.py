@@ -60,8 +60,9 @@ def load_checkpoint(path):
             network, settings = NETWORKS[metadata.get('network', 'crnn')]
             fields = json.loads(metadata['config'])
             fields['confidence'] = Confidence(**fields['confidence'])
-            fields = {name: _tuples(value) for name, value in fields.items()}
-            model = network(settings(**fields))
+            if settings is BackprojectionConfig:
+                fields = {**_widths(fields), **fields}
+            model = network(settings(**{name: _tuples(of) for name, of in fields.items()}))
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         if isinstance(error, WeightsError):
@@ -69,6 +70,12 @@ def load_checkpoint(path):
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f'cannot read weights from {path}: {reason}') from error
     return model
+
+
+def _widths(fields):
+    """Return what the widths of layers were before they were settings, which files then lack."""
+    return {'hidden_channels': fields['channels'], 'map_hidden_channels': fields['map_channels'],
+            'weighting_channels': 16 if fields.get('shared_bins', 1) > 1 else 8}
 
 
 def _tuples(value):

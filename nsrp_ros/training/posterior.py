@@ -31,7 +31,7 @@ MICROPHONES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 1
 _MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}  # bytes that simulating may take at once
 
 
-def part_of_room(room_dims, source_position, least=0.15):
+def part_of_room(room_dims, source_position, least=0.1):
     """
     Draw a part of every room that the talker is in, anywhere within it.
 
@@ -71,14 +71,14 @@ class PosteriorLearning(lightning.LightningModule):
         How much it counts whether anybody talks.
     sides, heights : tuple of int
         Least and most cells along each side and upwards; drawn for every batch, so that no
-        resolution is learnt by heart.
+        resolution is learnt by heart. The least is that of the closer look (core/shortcuts.py).
     parts : float
         Share of the batches in which only a part of each room is asked about.
 
     """
 
     def __init__(self, model, learning_rate=2e-3, distance_weight=2.0, presence_weight=0.5,
-                 sides=(12, 26), heights=(3, 6), parts=0.35):
+                 sides=(8, 26), heights=(3, 6), parts=0.35):
         super().__init__()
         self.model = model
         self.learning_rate = learning_rate
