@@ -2,12 +2,12 @@
 
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import from_posterior
-from nsrp_ros.core.estimate import from_posteriors
 from nsrp_ros.core.estimate import from_scores
-from nsrp_ros.core.estimate import positions
+from nsrp_ros.core.estimate import position
 from nsrp_ros.core.estimate import Posterior
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 X = np.arange(40) * 0.2 + 0.1
 Y = np.arange(30) * 0.2 + 0.1
@@ -91,24 +91,43 @@ def test_heights_and_presence():
     assert from_posterior(Posterior(lower, X, Y, np.array([0.5, 1.5, 2.5]))).height == 0.5
 
 
-def test_many_are_answered_as_each_alone():
-    """Whoever else is asked about at the same time: positions, spreads and heights are its own."""
+def test_two_looks_are_read_as_all_their_cells_would_be():
+    """Position, spread, confidence and height are what a list of every cell says, one by one."""
     rng = np.random.default_rng(3)
-    scenes = []
     for _ in range(4):
         centre = rng.uniform((1, 1), (6, 4))
-        whole = flat(gaussian(centre, 0.4))
+        whole = flat(0.7 * gaussian(centre, 0.4) + 0.3 * gaussian((6.5, 4.5), 0.3))
         fine_x, fine_y = (c - 0.3 + 0.05 * np.arange(12) for c in centre)
         finer = rng.dirichlet(np.ones(2 * 144)).reshape(2, 12, 12)
-        scenes.append((whole, Posterior(finer, fine_x, fine_y, np.array([0.7, 2.1])),
-                       rng.uniform()))
-    together = from_posteriors(*zip(*scenes, strict=True))
-    for scene, estimate in zip(scenes, together, strict=True):
-        alone = from_posterior(*scene)
-        np.testing.assert_allclose(estimate.position, alone.position, atol=1e-4)
-        np.testing.assert_allclose(estimate.covariance, alone.covariance, rtol=1e-3)
-        assert estimate.height == alone.height
-        assert estimate.confidence == pytest.approx(alone.confidence, abs=1e-3)
-    wholes = [whole for whole, _, _ in scenes]
-    np.testing.assert_allclose(positions(wholes), [from_posterior(w).position for w in wholes],
-                               atol=1e-4)
+        presence = rng.uniform()
+        estimate = from_posterior(
+            whole, Posterior(finer, fine_x, fine_y, np.array([0.7, 2.1])), presence)
+
+        at_x, at_y = np.meshgrid(X, Y)
+        covered = ((abs(at_x - fine_x.mean()) <= 0.3) & (abs(at_y - fine_y.mean()) <= 0.3))
+        share = whole.floor[covered].sum()
+        cells = [(x, y, p, 0.2) for x, y, p in
+                 zip(at_x[~covered], at_y[~covered], whole.floor[~covered], strict=True)]
+        cells += [(x, y, share * finer[:, row, column].sum(), 0.05)
+                  for row, y in enumerate(fine_y) for column, x in enumerate(fine_x)]
+        x, y, weight, size = np.array(cells).T
+
+        def expected(at, x=x, y=y, weight=weight, size=size):
+            return weight @ np.sqrt((x - at[0]) ** 2 + (y - at[1]) ** 2 + size ** 2 / 6)
+        best = minimize(expected, centre, method='Nelder-Mead',
+                        options={'xatol': 1e-7, 'fatol': 1e-12})
+        np.testing.assert_allclose(estimate.position, best.x, atol=5e-4)
+        away = np.stack([x, y]) - estimate.position[:, None]
+        np.testing.assert_allclose(
+            estimate.covariance, away * weight @ away.T + weight @ size ** 2 / 12 * np.eye(2))
+        near = weight[np.hypot(*away) <= 0.5].sum()
+        assert estimate.confidence == pytest.approx(presence * near)
+        lower, upper = finer.sum(axis=(1, 2))
+        assert estimate.height == pytest.approx(
+            1.4 * 0.5 / lower if lower > 0.5 else 1.4 + 1.4 * (0.5 - lower) / upper)
+
+
+def test_the_position_can_be_had_alone():
+    """What centres the closer look is the position that the map alone would answer with."""
+    whole = flat(0.8 * gaussian((3.3, 2.7), 0.3) + 0.2 * gaussian((6.5, 4.5), 0.15))
+    np.testing.assert_array_equal(position(whole), from_posterior(whole).position)

@@ -4,8 +4,14 @@ From a map to an answer: where the talker is, and how sure that is.
 Methods whose maps are scores of their own (SRP, Neural-SRP) answer with the highest cell, as in
 the paper; methods whose maps are posteriors answer with the point from which the talker is
 expected to be the least far away.
+
+Posteriors are read one by one: right after a network has run, what costs is how many different
+functions of NumPy are called, each of which has left the processor's caches, and not how often or
+of how many cells. Reading many at once gained nothing.
 """
 
+from bisect import bisect_left
+from bisect import bisect_right
 from dataclasses import dataclass
 import math
 
@@ -85,9 +91,13 @@ class Posterior:
 
     def height(self):
         """Return the median height, metres, taking talkers to be anywhere within their cells."""
-        edges = np.append(self.z - _step(self.z) / 2, self.z[-1] + _step(self.z) / 2)
-        below = np.append(0.0, self.cells.sum(axis=(1, 2)).cumsum())
-        return float(np.interp(0.5 * below[-1], below, edges))
+        layers = self.cells.sum(axis=(1, 2)).tolist()  # few: plain floats are quicker than arrays
+        below, half = 0.0, sum(layers) / 2
+        for centre, layer in zip(self.z.tolist(), layers, strict=True):
+            if below + layer >= half:
+                break
+            below += layer
+        return centre + _step(self.z) * ((half - below) / layer - 0.5)
 
 
 def from_scores(scores, x, y, model, n_mics):
@@ -136,93 +146,88 @@ def from_posterior(posterior, closer=None, presence=1.0):
         With a covariance, to which the spread within cells is added.
 
     """
-    return from_posteriors([posterior], None if closer is None else [closer], [presence])[0]
+    floor = posterior.floor
+    cells, weight, within = _cells(posterior), floor.ravel(), _within(posterior)
+    if closer is not None:
+        weight, share = _replaced(posterior, floor, closer)
+        cells = np.concatenate([cells, _cells(closer)], axis=1)
+        within = [(1 - share) * coarse + share * fine
+                  for coarse, fine in zip(within, _within(closer), strict=True)]
+    at = _median(cells, weight)
+    x, y = cells[1] - at[0], cells[2] - at[1]
+    weight_x = weight * x
+    across = float(weight_x @ y)
+    covariance = np.array([[float(weight_x @ x) + within[0], across],
+                           [across, float(weight * y @ y) + within[1]]])
+    near = min(1.0, float(weight @ (x * x + y * y <= RIGHT_WITHIN ** 2)))
+    return Estimate(np.array(at), floor, posterior.x, posterior.y, presence * near, covariance,
+                    presence, (closer or posterior).height())
 
 
-def from_posteriors(posteriors, closers=None, presences=None):
-    """Do what `from_posterior` does for B scenes alike, whose posteriors have the same shape."""
-    floors, parts = _parts(posteriors, closers)
-    x, y, weight, within = parts
-    at = _medians(*parts)  # (B, 2)
-    away = np.stack([x, y], axis=1) - at[:, :, None]  # (B, 2, N)
-    covariance = (weight[:, None] * away) @ away.transpose(0, 2, 1)
-    covariance[:, [0, 1], [0, 1]] += (weight[:, None] * within).sum(axis=2)
-    near = ((away ** 2).sum(axis=1) <= RIGHT_WITHIN ** 2) * weight
-    near = np.minimum(near.sum(axis=1), 1.0)
-    presences = [1.0] * len(posteriors) if presences is None else presences
-    return [Estimate(at[k], floors[k], posterior.x, posterior.y, float(presence * near[k]),
-                     covariance[k], presence, (closers or posteriors)[k].height())
-            for k, (posterior, presence) in enumerate(zip(posteriors, presences, strict=True))]
+def position(posterior):
+    """Return the point of least expected distance alone: (2,), metres."""
+    return np.array(_median(_cells(posterior), posterior.floor.ravel()))
 
 
-def positions(posteriors):
-    """Return the points of least expected distance alone: (B, 2), metres."""
-    return _medians(*_parts(posteriors)[1])
-
-
-def _parts(posteriors, closers=None):
+def _cells(posterior):
     """
-    Take posteriors apart: floors (B, ny, nx), and what their cells are, in one row a scene.
+    Write down where the floor's cells are: (4, ny nx).
 
-    Cells are centres x and y and weights (B, N), which sum to one, and the mean squares (B, 2, N)
-    of a uniform talker about the centres, along x and y.
+    The rows are ones, the centres' x and y in metres, and the mean square distance, from the
+    origin, of a talker who is anywhere in the cell. From any other point it is a sum of rows.
     """
-    floors = np.stack([of.cells for of in posteriors]).sum(axis=1)
-    x, y, size = _centres(posteriors)
-    weight = floors.reshape(x.shape).astype(np.float64)
-    within = np.broadcast_to(size[:, :, None] ** 2 / 12, (*size.shape, x.shape[1]))
-    if closers is not None:
-        finer_x, finer_y, finer_size = _centres(closers)
-        covered = np.ones(x.shape, dtype=bool)
-        for axis, (coarse, fine) in enumerate(((x, finer_x), (y, finer_y))):
-            half = finer_size[:, axis:axis + 1] / 2
-            covered &= ((coarse >= fine[:, :1] - half) & (coarse <= fine[:, -1:] + half))
-        share = np.stack([of.cells for of in closers]).sum(axis=1).reshape(finer_x.shape)
-        share = share * (weight * covered).sum(axis=1, keepdims=True)
-        weight = np.concatenate([weight * ~covered, share], axis=1)
-        x, y = np.concatenate([x, finer_x], axis=1), np.concatenate([y, finer_y], axis=1)
-        within = np.concatenate([within, np.broadcast_to(
-            finer_size[:, :, None] ** 2 / 12, (*size.shape, share.shape[1]))], axis=2)
-    return floors, (x, y, weight / weight.sum(axis=1, keepdims=True), within)
+    cells = np.empty((4, len(posterior.y), len(posterior.x)))
+    ones, x, y, squares = cells
+    ones[:], x[:], y[:] = 1.0, posterior.x, posterior.y[:, None]
+    squares[:] = x * x + y * y + sum(_within(posterior))
+    return cells.reshape(4, -1)
 
 
-def _centres(posteriors):
-    """List the floors' cells: centres x and y (B, ny nx) and sizes (B, 2), metres."""
-    x, y = np.stack([of.x for of in posteriors]), np.stack([of.y for of in posteriors])
-    size = np.stack([of.cell_size for of in posteriors])
-    return np.tile(x, (1, y.shape[1])), np.repeat(y, x.shape[1], axis=1), size
+def _within(posterior):
+    """Return the mean squares, along x and y, of a uniform talker about a cell's centre."""
+    return [_step(centres) ** 2 / 12 for centres in (posterior.x, posterior.y)]
 
 
-def _medians(x, y, weight, within, iterations=30):
+def _replaced(posterior, floor, closer):
     """
-    Find geometric medians, by Weiszfeld's iteration from the means: (B, 2).
+    Put a closer look's cells in the place of those whose centres they cover.
+
+    Returns the weights of the floor's cells followed by those of the closer ones, and the share
+    that the closer ones have of the whole.
+    """
+    covered = tuple(
+        slice(bisect_left(coarse, fine[0] - _step(fine) / 2),
+              bisect_right(coarse, fine[-1] + _step(fine) / 2))
+        for coarse, fine in ((posterior.y, closer.y), (posterior.x, closer.x)))
+    outside = floor.astype(np.float64)
+    share = float(outside[covered].sum())
+    outside[covered] = 0.0
+    return np.concatenate([outside.ravel(), share * closer.floor.ravel()]), share
+
+
+def _median(cells, weight, iterations=30):
+    """
+    Find the geometric median (x, y), by Weiszfeld's iteration from the mean.
 
     The spread of a talker within a cell is added to distances under the root, since the talker
     is somewhere in a cell and not at its centre. Each step moves the point by less than the one
     before, and a tenth of a millimetre is the end.
     """
-    within = within.sum(axis=1)
-    if len(x) == 1:  # cells that move one point by a hundredth of a millimetre together
-        counts = weight[0] > 1e-7 / weight.shape[1]
-        x, y, weight, within = (of[:, counts] for of in (x, y, weight, within))
-    at_x, at_y = (weight * x).sum(axis=1), (weight * y).sum(axis=1)
-    moves = np.ones(len(x), dtype=bool)
+    total, x, y, _ = (cells @ weight).tolist()
+    at_x, at_y = x / total, y / total
     for _ in range(iterations):
-        apart_x, apart_y = x - at_x[:, None], y - at_y[:, None]
-        pull = weight / np.sqrt(apart_x * apart_x + apart_y * apart_y + within)
-        total = pull.sum(axis=1)
-        new_x, new_y = (pull * x).sum(axis=1) / total, (pull * y).sum(axis=1) / total
-        moved = np.maximum(np.abs(new_x - at_x), np.abs(new_y - at_y))
-        # Who has arrived stays, whoever else is asked about at the same time.
-        at_x, at_y = np.where(moves, new_x, at_x), np.where(moves, new_y, at_y)
-        moves &= moved >= 1e-4
-        if not moves.any():
+        # |c - at|^2 = |at|^2 - 2 c at + |c|^2, of all cells by one product.
+        squares = np.array([at_x * at_x + at_y * at_y, -2 * at_x, -2 * at_y, 1.0]) @ cells
+        total, x, y, _ = (cells @ (weight / np.sqrt(squares))).tolist()
+        moved = max(abs(x / total - at_x), abs(y / total - at_y))
+        at_x, at_y = x / total, y / total
+        if moved < 1e-4:
             break
-    return np.stack([at_x, at_y], axis=1)
+    return at_x, at_y
 
 
 def _step(centres):
-    return centres[1] - centres[0] if len(centres) > 1 else 2 * centres[0]
+    return float(centres[1] - centres[0] if len(centres) > 1 else 2 * centres[0])
 
 
 def peak_prominence(likelihood_map):

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import math
 
 from nsrp_ros.core.estimate import from_posterior
-from nsrp_ros.core.estimate import from_posteriors
-from nsrp_ros.core.estimate import positions
+from nsrp_ros.core.estimate import position
 from nsrp_ros.core.estimate import Posterior
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.shortcuts import FINEST
@@ -84,7 +83,7 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
     look_at = listen(signals[alive], mic_positions[alive])
     look = look_at(grid.corners, grid.shape, None)
     whole = Posterior(look.cells, grid.x, grid.y, grid.z)
-    fine = _closer_grid(positions([whole])[0], whole, grid, finer)
+    fine = _closer_grid(whole, grid, finer)
     closer = Posterior(look_at(fine.corners, fine.shape, look).cells, fine.x, fine.y, fine.z)
     return from_posterior(whole, closer, look.presence)
 
@@ -132,11 +131,9 @@ def locate_all(listen: Callable, config, scenes, finer=FINEST):
         own = [grids[k] for k, _ in group]
         look, wholes = look_everywhere(own, None)
         _, closers = look_everywhere(
-            [_closer_grid(*each, finer)
-             for each in zip(positions(wholes), wholes, own, strict=True)], look)
-        found = from_posteriors(wholes, closers, look.presence.tolist())
-        for (k, _), estimate in zip(group, found, strict=True):
-            estimates[k] = estimate
+            [_closer_grid(*each, finer) for each in zip(wholes, own, strict=True)], look)
+        for (k, _), *found in zip(group, wholes, closers, look.presence.tolist(), strict=True):
+            estimates[k] = from_posterior(*found)
     return estimates
 
 
@@ -158,9 +155,9 @@ def _grid(config, room_dims, area=None, shape=None):
     return _Cells.between(corners, columns, rows, config.heights)
 
 
-def _closer_grid(centre, whole, grid, finer):
-    """Divide what is around a place (2,) that a posterior finds likely into finer cells."""
-    reach = CLOSER * whole.cell_size
+def _closer_grid(whole, grid, finer):
+    """Divide what is around the place that a posterior finds likely into finer cells."""
+    centre, reach = position(whole), CLOSER * whole.cell_size
     nearer = grid.corners.copy()
     nearer[0, :2] = np.maximum(nearer[0, :2], centre - reach)
     nearer[1, :2] = np.minimum(nearer[1, :2], centre + reach)
