@@ -83,6 +83,18 @@ def test_microphones_that_move_are_noticed(trained, anechoic):
 
 
 @torch.inference_mode()
+def test_pairs_are_chosen_anew_only_when_microphones_move(anechoic):
+    """What was heard says whether microphones stand where they stood a window before."""
+    network = QuickBackprojection(Backprojection(SMALL).eval(), NONE)
+    signals, mics, _ = scene(anechoic)
+    places = mics, mics.clone(), mics + 0.1, mics[:4], mics[:4].clone(), mics
+    heard = [network.hear(signals[:len(place)], place) for place in places]
+    assert [one.still for one in heard] == [False, True, False, False, True, False]
+    for before, one in zip(heard[:-1], heard[1:], strict=True):
+        assert (one.listeners is before.listeners) == one.still
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize('sixteen_bits', (False, True))
 def test_what_is_remembered_is_what_would_be_computed(trained, anechoic, sixteen_bits):
     """Talkers in other places ask for other cells: known ones, new ones, or both."""

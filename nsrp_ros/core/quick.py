@@ -45,13 +45,16 @@ class QuickHeard:
     Attributes
     ----------
     listeners : Listeners
-        The pairs.
+        The pairs; the same object for as long as microphones stand still.
+    still : bool
+        Whether they stand where they stood when last something was heard.
     direct, echo : torch.Tensor
         Shapes (R, D) and (R, E): the lag features of all pairs, one below the other.
 
     """
 
     listeners: Listeners
+    still: bool
     direct: torch.Tensor
     echo: torch.Tensor
 
@@ -83,6 +86,7 @@ class QuickBackprojection:
         self._correlator = correlator(self.config, self._net.weightings)
         self._reader = Reader(model, self._net)
         self._projector = Projector(model, self._net, shortcuts.remember)
+        self._listeners: Listeners | None = None
 
     @staticmethod
     def fits(model):
@@ -106,16 +110,15 @@ class QuickBackprojection:
             To be looked at with `look`.
 
         """
-        listeners = self._listeners(mic_positions)
+        before, listeners = self._listeners, self._listening(mic_positions)
         correlations_of = self._correlator.listen(signals, int(listeners.n_lags[-1]))
-        pairs = torch.stack([listeners.first, listeners.second], dim=1)
         features = []
         for start, stop, n_lags in _groups(listeners.n_lags.tolist()):
-            correlations = correlations_of(pairs[start:stop], n_lags)
-            features.append(self._describe(correlations, listeners.spacing[start:stop], n_lags))
-        direct, echo = torch.cat(features).split(
-            [self.config.map_channels, self.config.echo_channels], dim=1)
-        return QuickHeard(listeners, direct.contiguous(), echo.contiguous())
+            correlations = correlations_of(listeners.pairs[start:stop], n_lags)
+            described = self._describe(correlations, listeners.spacing[start:stop], n_lags)
+            features.append(described.tensor_split([self.config.map_channels], dim=1))
+        direct, echo = (torch.cat(parts) for parts in zip(*features, strict=True))
+        return QuickHeard(listeners, listeners is before, direct, echo)
 
     def look(self, heard, room_dims, area, shape, before=None):
         """
@@ -162,15 +165,22 @@ class QuickBackprojection:
     def _look_again(self, heard, cells, neighbours, stays):
         """Compute the features (V, D) of the likely ones of cells, interpolate the others'."""
         likely = neighbours.likely()
-        n_chosen = cells_in_steps(int((likely > self.shortcuts.doubt * likely.max()).sum()))
+        wanted = likely > self.shortcuts.doubt * likely.max()
+        n_chosen = cells_in_steps(int(wanted.count_nonzero()))
         if n_chosen >= len(likely):
             return self._projector.project(heard, cells, stays=stays)
         chosen = likely.topk(n_chosen, sorted=False).indices
         features = neighbours.features()
-        features[chosen] = self._projector.project(heard, cells, likely, chosen, stays)
-        return features
+        return features.index_copy_(
+            0, chosen, self._projector.project(heard, cells, likely, chosen, stays))
 
-    def _listeners(self, mics):
+    def _listening(self, mics):
+        """Return the pairs to ask; the same object as last time if microphones stand still."""
+        if self._listeners is None or not torch.equal(mics, self._listeners.mics):
+            self._listeners = self._choose(mics)
+        return self._listeners
+
+    def _choose(self, mics):
         """Choose pairs, the closest first, and how many of their lags to look at."""
         cfg, margin = self.config, self.shortcuts.lag_margin
         pairs = chosen_pairs(mics, self.shortcuts.partners)  # (P, 2)

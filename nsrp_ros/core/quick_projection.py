@@ -38,17 +38,21 @@ class Projector:
     """
 
     def __init__(self, model, net, remember):
-        self._net, self._model = net, model
         self._dtype, self._n_heads = net.view.weight.dtype, model.config.heads
         self._activation = in_place(model.activation)
         # Features are multiplied by one plus the gate; the one goes into the bias.
         weight, bias = net.gate[1].weight, net.gate[1].bias
-        (self._scale, self._shift), (scaled, shifted) = weight.chunk(2), bias.chunk(2)
-        self._scaled, self._shifted = 1 + scaled, shifted
+        scaled, shifted = bias.chunk(2)
+        self._gate = weight, torch.cat([1 + scaled, shifted])
         # The mean is what one more head finds, to which all pairs are the same.
         self._attend = F.pad(net.pool.attend.weight, (0, 0, 0, 1)).T.contiguous()
+        # So narrow a matrix is multiplied by faster where it is laid out like this one, too.
+        self._echoes = net.echoes.weight.T.contiguous()
+        self._view = net.view.weight.T.contiguous()
+        self._mix = model.pool.mix.bias.data, model.pool.mix.weight.data.T.contiguous()
+        self._scene = model.view.bias.data, model.scene.weight.data
         self._remember, self._known = remember, {}
-        self._listeners, self._still = None, False
+        self._listeners = None
 
     def project(self, heard, cells, likely=None, chosen=None, stays=False):
         """
@@ -73,7 +77,7 @@ class Projector:
             Shape (V', D), float32, of the chosen cells.
 
         """
-        sight = self._sight(heard.listeners, cells, likely, chosen, stays and self._remember)
+        sight = self._sight(heard, cells, likely, chosen, stays and self._remember)
         n_cells, n_pairs = sight.echo_rows.shape[:2]
         at_once = max(1, _ROWS_AT_ONCE // n_pairs)
         if n_cells <= at_once:
@@ -81,15 +85,14 @@ class Projector:
         return torch.cat([self._project_some(heard, sight[k:k + at_once])
                           for k in range(0, n_cells, at_once)])
 
-    def _sight(self, listeners, cells, likely, chosen, stays):
+    def _sight(self, heard, cells, likely, chosen, stays):
         """Return how pairs see cells, from memory as far as it goes."""
-        if self._listeners is not listeners:  # another window
-            self._still = listeners.stand_as(self._listeners)
+        listeners = heard.listeners
+        if self._listeners is not listeners:
             self._listeners = listeners
-            if not self._still:
-                self._known.clear()
+            self._known.clear()
         # For microphones that move on and on it would take time to remember.
-        if not (stays and self._still):
+        if not (stays and heard.still):
             return self._see(listeners, cells, chosen)
         if cells not in self._known:
             if len(self._known) == _AREAS:
@@ -102,11 +105,10 @@ class Projector:
         """Compute how pairs see cells, all or some, and the gates that follow from it."""
         points = cells.points if chosen is None else cells.points[chosen]
         sight, views = see(listeners, points, cells.room_dims, self._dtype)
-        scene = (self._model.view.bias + self._model.scene(cells.context)).to(self._dtype)
-        hidden = self._activation(F.linear(views.flatten(0, 1), self._net.view.weight, scene))
-        scale, shift = (F.linear(hidden, *gate).view(*views.shape[:2], -1) for gate in (
-            (self._scale, self._scaled), (self._shift, self._shifted)))
-        return sight.gated(scale, shift)
+        scene = torch.addmv(*self._scene, cells.context).to(self._dtype)
+        hidden = self._activation(torch.addmm(scene, views.flatten(0, 1), self._view))
+        gates = F.linear(hidden, *self._gate).view(*views.shape[:2], -1)
+        return sight.gated(*gates.chunk(2, dim=-1))
 
     def _project_some(self, heard, sight):
         """Gather features from all pairs, gate and pool them, of cells that a cache can hold."""
@@ -117,7 +119,7 @@ class Projector:
         # Four walls, the floor and the ceiling are told apart; two echoes of each.
         echoes = F.embedding_bag(sight.echo_rows.flatten(), heard.echo, _echo_starts(n_rows),
                                  mode='sum', per_sample_weights=sight.echo_weights.flatten())
-        direct.addmm_(echoes.view(n_rows, -1), self._net.echoes.weight.T)
+        direct.addmm_(echoes.view(n_rows, -1), self._echoes)
         features = self._activation(torch.addcmul(
             sight.shift.flatten(0, 1), direct, sight.scale.flatten(0, 1)))
 
@@ -128,7 +130,8 @@ class Projector:
         pooled = (votes.mT @ features.view(n_cells, n_pairs, -1)).float()  # (V, H + 1, D)
         pooled /= votes.sum(dim=1, dtype=torch.float32)[..., None]
         own = pooled[:, :-1].unflatten(2, (self._n_heads, -1)).diagonal(dim1=1, dim2=2)
-        return self._model.pool.mix(torch.cat([pooled[:, -1], own.mT.flatten(1)], dim=1))
+        bias, weight = self._mix
+        return torch.addmm(bias, torch.cat([pooled[:, -1], own.mT.flatten(1)], dim=1), weight)
 
 
 class _Memory:

@@ -61,6 +61,7 @@ class Reader:
         self._score, self._floor_score = (
             (layer.weight.data.flatten(), layer.bias.data)
             for layer in (model.point_score, model.floor.score))
+        self._point = net.point[1].weight, net.point[1].bias
         self._activation = model.activation
         self._cells = lru_cache(maxsize=4)(self._divide)  # the map stays, closer looks pass by
         self._in_place = in_place(model.activation)
@@ -117,16 +118,13 @@ class Reader:
 
         """
         n_heights, rows, columns = cells.shape
-        dense = self._net.point[1]
-        hidden = torch.empty(features.shape, dtype=dense.weight.dtype)
-        hidden = self._in_place(torch.add(features, cells.place, out=hidden))
-        hidden = self._in_place(F.linear(hidden, dense.weight, dense.bias))
-
-        every = hidden.float()
+        # Activated while of 32 bits, which takes half as long as of 16.
+        hidden = self._in_place(features + cells.place).to(self._point[0].dtype)
+        every = self._in_place(F.linear(hidden, *self._point).float())
         weight, bias = self._score
         score = torch.addmv(bias, every, weight).view(n_heights, -1)  # (Z, Y X)
-        every = every.view(n_heights, rows * columns, -1)
-        floor = torch.sum(every * score.softmax(dim=0)[..., None], dim=0)  # (Y X, D)
+        floor = F.embedding_bag(_columns(*score.shape), every, mode='sum',
+                                per_sample_weights=score.softmax(dim=0).T)  # (Y X, D)
         floor = self._floor(floor, rows, columns)
         weight, bias = self._floor_score
         score += torch.addmv(bias, floor, weight)
@@ -139,13 +137,20 @@ class Reader:
 
     def _floor(self, floor, rows, columns):
         """Let neighbours speak to each other: (Y X, D), float32, to the same."""
-        dtype = self._net.point[1].weight.dtype
+        dtype = self._point[0].dtype
         # (1, D, Y, X), whose memory is (Y, X, D).
         floor = floor.to(dtype).view(1, rows, columns, -1).permute(0, 3, 1, 2)
         for _, first, _, second in self._net.floor.blocks:
             hidden = F.conv2d(self._activation(floor), first.weight, first.bias, padding=1)
             floor += F.conv2d(self._in_place(hidden), second.weight, second.bias, padding=1)
         return floor[0].flatten(1).T.float()
+
+
+@lru_cache(maxsize=4)
+def _columns(n_heights, n_columns):
+    """Return which cells stand above one another: (Y X, Z)."""
+    cells = torch.arange(n_heights * n_columns, dtype=torch.int32)
+    return cells.view(n_heights, n_columns).T.contiguous()
 
 
 def in_place(activation):

@@ -12,6 +12,7 @@ echoes.
 from dataclasses import dataclass
 from dataclasses import fields
 from dataclasses import replace
+from functools import cached_property
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.layers import STRIDE
@@ -27,8 +28,8 @@ class Listeners:
     ----------
     mics : torch.Tensor
         Shape (M, 3), metres.
-    first, second : torch.Tensor
-        Shapes (P,): indices of the pairs' microphones.
+    pairs : torch.Tensor
+        Shape (P, 2): indices of the pairs' microphones.
     spacing : torch.Tensor
         Shape (P,), metres.
     n_lags : torch.Tensor
@@ -42,8 +43,7 @@ class Listeners:
     """
 
     mics: torch.Tensor
-    first: torch.Tensor
-    second: torch.Tensor
+    pairs: torch.Tensor
     spacing: torch.Tensor
     n_lags: torch.Tensor
     sample_rate: float
@@ -55,14 +55,19 @@ class Listeners:
         """Lay the features of pairs (P, 2) one after the other, a row of zeros at either end."""
         steps = 2 * n_lags // STRIDE
         ends = (steps + 3).cumsum(0)
-        return cls(mics, pairs[:, 0].contiguous(), pairs[:, 1].contiguous(), spacing, n_lags,
-                   sample_rate, (ends - steps - 2).float(), (ends - 2).float())
+        return cls(mics, pairs, spacing, n_lags, sample_rate, (ends - steps - 2).float(),
+                   (ends - 2).float())
 
-    def stand_as(self, others):
-        """Return whether others, if any, are the same pairs in the same places."""
-        return others is not None and all(
-            torch.equal(getattr(self, name), getattr(others, name))
-            for name in ('mics', 'first', 'second', 'n_lags'))
+    @cached_property
+    def middle(self):
+        """Return the rows (P,) of lag 0."""
+        return (self.low + self.high) / 2
+
+    @cached_property
+    def echo_bounds(self):
+        """Return `middle`, and the rows of zeros on either side, all for 12 echoes: (P, 12)."""
+        # Bounds as long as what they bound are faster than those that are broadcast.
+        return [row[:, None].repeat(1, 12) for row in (self.middle, self.low - 1, self.high + 1)]
 
 
 @dataclass(frozen=True)
@@ -138,48 +143,51 @@ def see(listeners, points, room_dims, dtype):
         Shape (V, P, 6): what the network is told of how a pair sees a cell.
 
     """
-    i, j, low, high = listeners.first, listeners.second, listeners.low, listeners.high
     rows_per_metre = listeners.sample_rate / SPEED_OF_SOUND / STRIDE
-    middle = (low + high) / 2  # (P,): the row of lag 0
-
     distance, through = _distances(listeners.mics, points, room_dims)  # (V, M), (V, M, 6)
-    near, far = distance.index_select(1, i), distance.index_select(1, j)  # (V, P)
+    ends = _of_pairs(distance, listeners)  # (V, P, 2)
+    near, far = ends.unbind(dim=2)
     difference = near - far
-    row = difference * rows_per_metre + middle
-    below = torch.minimum(torch.maximum(row.floor(), low), high - 1)
-    upper = (row - below).clamp_(0, 1)
+    row = torch.add(listeners.middle, difference, alpha=rows_per_metre)
+    below = row.floor().clamp_(listeners.low, listeners.high - 1)
+    upper = row.sub_(below).clamp_(0, 1)
 
-    # The echo of either microphone: (through_i - distance_j) and (distance_i - through_j), so
-    # the rows of the one that is subtracted are those of the other with the two swapped.
-    direct = distance[..., None].expand_as(through)
-    heard = torch.stack([through, direct], dim=-1).mul_(rows_per_metre)  # (V, M, 6, 2)
-    swapped = heard.flip(-1).flatten(2)
-    echo = heard.flatten(2).index_select(1, i).sub_(swapped.index_select(1, j))  # (V, P, 12)
-    echo.add_(middle[:, None]).round_().clamp_((low - 1)[:, None], (high + 1)[:, None])
-
-    loudness = direct / through.clamp(min=1e-3)  # (V, M, 6)
-    weights = loudness.new_empty(*near.shape, 6, 2, dtype=dtype)  # filled faster than stacked
-    weights[..., 0] = loudness.index_select(1, i)
-    weights[..., 1] = loudness.index_select(1, j)
-
-    spacing = listeners.spacing
-    views = torch.stack([near / 5, far / 5, (spacing / 5).expand_as(near), difference / spacing,
-                         1 / (near + 0.3), 1 / (far + 0.3)], dim=-1)
-    sight = Sight(torch.stack([below, below + 1], dim=-1).int(),
-                  torch.stack([1 - upper, upper], dim=-1).to(dtype), echo.int(),
+    # The echo of either microphone while the other hears the direct sound: filling tables is
+    # faster than stacking their columns.
+    first, second = _of_pairs(through, listeners).unbind(dim=2)  # (V, P, 6)
+    echo = through.new_empty(*first.shape, 2)
+    torch.sub(first, far[..., None], out=echo[..., 0])
+    torch.sub(near[..., None], second, out=echo[..., 1])
+    middle, before, after = listeners.echo_bounds
+    echo = torch.add(middle, echo.flatten(2), alpha=rows_per_metre)  # (V, P, 12)
+    echo.round_().clamp_(before, after)
+    loudness = (distance[..., None] / through.clamp_(min=1e-3)).to(dtype)  # (V, M, 6)
+    weights = loudness.new_empty(*first.shape, 2)
+    weights[..., 0], weights[..., 1] = _of_pairs(loudness, listeners).unbind(dim=2)
+    sight = Sight(torch.stack([below, below + 1], dim=2).int(),
+                  torch.stack([1 - upper, upper], dim=2).to(dtype), echo.int(),
                   weights.flatten(2))
+
+    size = (listeners.spacing / 5).expand_as(difference)
+    views = torch.cat([ends / 5, torch.stack([size, difference / listeners.spacing], dim=2),
+                       (ends + 0.3).reciprocal_()], dim=2)
     return sight, views.to(dtype)
+
+
+def _of_pairs(table, listeners):
+    """Gather what is known of microphones (V, M, ...) for both of each pair: (V, P, 2, ...)."""
+    return table.index_select(1, listeners.pairs.flatten()).unflatten(1, (-1, 2))
 
 
 def _distances(mics, points, room_dims):
     """
     Compute distances from microphones (V, M) and from their images behind the walls (V, M, 6).
 
-    A mirror changes one coordinate only, so each image costs one addition and one root.
+    A mirror changes one coordinate only: behind the wall at 0, (p - m)^2 becomes (p + m)^2, which
+    is 4 p m more; behind the one at L it is as many metres from L, 4 (L - p) (L - m) more.
     """
-    apart = (points[:, None] - mics).square()  # (V, M, 3)
-    total = apart.sum(dim=-1)  # (V, M)
-    sums = points[:, None] + mics
-    images = torch.stack([sums, sums - 2 * room_dims], dim=-1).square()  # (V, M, 3, 2)
-    through = (total[..., None, None] + images - apart[..., None]).clamp_(min=0).sqrt_()
-    return total.sqrt(), through.flatten(2)
+    distance = torch.cdist(points, mics, compute_mode='donot_use_mm_for_euclid_dist')  # (V, M)
+    ends, own_ends = (torch.stack([of, room_dims - of], dim=-1).flatten(1)
+                      for of in (points, mics))  # (V, 6), (M, 6)
+    through = torch.addcmul(distance.square()[..., None], ends[:, None], own_ends, value=4)
+    return distance, through.clamp_(min=0).sqrt_()

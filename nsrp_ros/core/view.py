@@ -47,6 +47,8 @@ class Neighbours:
         Shapes (V', D) and (V',): features and probabilities of the earlier look's cells.
     cells : torch.Tensor
         Shape (V, 8), int32: which of these.
+    corners : torch.Tensor
+        Shape (8, V): the same, laid out to be compared with one another.
     shares : torch.Tensor
         Shape (V, 8): how much each one counts where values are interpolated linearly.
 
@@ -55,6 +57,7 @@ class Neighbours:
     known_features: torch.Tensor
     known_likely: torch.Tensor
     cells: torch.Tensor
+    corners: torch.Tensor
     shares: torch.Tensor
 
     @classmethod
@@ -75,10 +78,10 @@ class Neighbours:
             See there.
 
         """
-        cells, shares = _neighbours(
+        tables = _neighbours(
             tuple(view.area.flatten().tolist()), tuple(view.log_posterior.shape),
             tuple(area.flatten().tolist()), tuple(shape))
-        return cls(view.features.flatten(0, 2), view.log_posterior.exp().flatten(), cells, shares)
+        return cls(view.features.flatten(0, 2), view.log_posterior.exp().flatten(), *tables)
 
     def features(self):
         """Interpolate features linearly: (V, D)."""
@@ -87,24 +90,32 @@ class Neighbours:
 
     def likely(self):
         """Return the largest probability (V,) of the neighbours, each one counting fully."""
-        return self.known_likely.take(self.cells.long()).amax(dim=1)
+        return self.known_likely.index_select(0, self.corners.flatten()).view(
+            self.corners.shape).amax(dim=0)
 
 
 @lru_cache(maxsize=4)
 def _neighbours(known_area, known_shape, area, shape):
     """Compute what `Neighbours.of` finds; areas are given as six numbers."""
     known, area = np.reshape(known_area, (2, 3)), np.reshape(area, (2, 3))
+    # All axes' cells, one after the other, since so few are not worth three turns; arrays are
+    # (z, y, x), corners are (x, y, z).
+    low, high, lower, upper = np.repeat(np.concatenate([known, area])[:, ::-1], shape, axis=1)
+    n_known, n = np.repeat([known_shape, shape], shape, axis=1)
+    centres = lower + (upper - lower) / n * (np.concatenate([*map(np.arange, shape)]) + 0.5)
+    at = ((centres - low) / (high - low) * n_known - 0.5).clip(0, n_known - 1)
+    ends = np.stack([np.floor(at), np.ceil(at)], axis=1).astype(np.int32)
+    above = (at % 1).astype(np.float32)
+    counts = np.stack([1 - above, above], axis=1)
+
     cells, shares = np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32)
-    for axis, n_known in enumerate(known_shape):
-        along, n = 2 - axis, shape[axis]  # arrays are (z, y, x)
-        size = (area[1, along] - area[0, along]) / n
-        centres = area[0, along] + size * (np.arange(n) + 0.5)
-        low, high = known[:, along]
-        at = ((centres - low) / (high - low) * n_known - 0.5).clip(0, n_known - 1)  # (n,)
-        ends = np.stack([np.floor(at), np.ceil(at)], axis=1).astype(np.int32)  # (n, 2)
-        above = (at % 1).astype(np.float32)
+    start = 0
+    for axis, n in enumerate(shape):
         # Of all axes so far, and of the two ends along each of them.
-        cells = (cells[:, None, :, None] * n_known + ends[:, None]).reshape(len(cells) * n, -1)
-        shares = (shares[:, None, :, None] * np.stack([1 - above, above], axis=1)[:, None]
-                  ).reshape(len(shares) * n, -1)
-    return torch.from_numpy(cells), torch.from_numpy(shares)
+        own = np.s_[None, start:start + n, None]
+        cells = (cells[:, None, :, None] * known_shape[axis] + ends[own]).reshape(
+            len(cells) * n, -1)
+        shares = (shares[:, None, :, None] * counts[own]).reshape(len(shares) * n, -1)
+        start += n
+    corners = np.ascontiguousarray(cells.T)
+    return torch.from_numpy(cells), torch.from_numpy(corners), torch.from_numpy(shares)
