@@ -28,8 +28,8 @@ A map of the house (an arrow points from the importer to what it imports):
   `quick_projection` (-> `sight`), `quick_reading`, `view` and `pairs`, or by `backprojection`
   itself, whose parts are `cells` and `layers`; `looks` makes an estimate of it. The same without
   torch: `onnx_backprojection` -> `onnx_file`, `onnx_hearing`, `onnx_sight`. Where there is Numba,
-  both hear by `compiled_correlation` -> `kernels`; `onnx_kernels` are those of `onnx_sight`. All
-  cut `frames` alike.
+  both hear by `compiled_correlation` -> `kernels`, and without torch `onnx_kernels` gather what
+  cells hear. All cut `frames` alike, and find a cell's `neighbours` alike.
   `squares` draws maps, `peaks` and `tracking` follow talkers through them, `following` says
   where to go.
 * `training` -> `core`: what makes and judges the models. Imports no ROS either.

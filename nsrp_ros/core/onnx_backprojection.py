@@ -11,10 +11,12 @@ Shapes: M microphones, P pairs, V = Z Y X cells, D and E channels.
 from dataclasses import dataclass
 import math
 
+from nsrp_ros.core.compiled_correlation import compiled_kernels
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.looks import locate
 from nsrp_ros.core.looks import Look
+from nsrp_ros.core.neighbours import neighbours
 from nsrp_ros.core.onnx_hearing import array_correlator
 from nsrp_ros.core.onnx_sight import Pairs
 from nsrp_ros.core.onnx_sight import sight_of
@@ -24,6 +26,7 @@ from nsrp_ros.core.shortcuts import CELLS_STEP
 from nsrp_ros.core.shortcuts import LAG_STEP
 from nsrp_ros.core.shortcuts import Shortcuts
 import numpy as np
+from scipy.sparse import csr_array
 
 _SHORTCUTS = Shortcuts()
 _LAGS_AT_ONCE = 12000  # of some pairs together: what stays in a core's cache
@@ -232,7 +235,7 @@ class OnnxBackprojector:
 
 def _interpolate(look, corners, shape):
     """
-    Carry an earlier look over to cells of an area inside its own, as `view.interpolate`.
+    Carry an earlier look over to cells of an area inside its own, as view.py does.
 
     Returns
     -------
@@ -242,19 +245,16 @@ def _interpolate(look, corners, shape):
         Shape (V,): the largest probability of the earlier cells that are interpolated.
 
     """
-    features, likely = look.memory.features, look.cells
-    for axis, n in enumerate(shape):
-        along = 2 - axis  # arrays are (z, y, x)
-        low, high = look.memory.corners[:, along]
-        size = (corners[1, along] - corners[0, along]) / n
-        centres = corners[0, along] + size * (np.arange(n) + 0.5)
-        cells = likely.shape[axis]
-        at = np.clip((centres - low) / (high - low) * cells - 0.5, 0, cells - 1)  # (n,)
-        below, above = (end.astype(int) for end in (np.floor(at), np.ceil(at)))
-        share = np.expand_dims((at - below).astype(np.float32),
-                               [k for k in range(features.ndim) if k != axis])
-        # Not as a product of matrices: NumPy's threads would cost more than the sums.
-        nearer = features.take(below, axis=axis)
-        features = nearer + share * (features.take(above, axis=axis) - nearer)
-        likely = np.maximum(likely.take(below, axis=axis), likely.take(above, axis=axis))
-    return features.reshape(likely.size, -1), likely.ravel()
+    seen = look.memory
+    cells, shares = neighbours(tuple(seen.corners.flat), look.cells.shape, tuple(corners.flat),
+                               shape)
+    known = seen.features.reshape(look.cells.size, -1)
+    kernels = compiled_kernels('onnx_kernels')
+    if kernels is None:
+        ends = np.arange(0, cells.size + 1, cells.shape[1], dtype=np.int32)
+        features = csr_array((shares.ravel(), cells.ravel(), ends),
+                             shape=(len(cells), len(known))) @ known
+    else:
+        features = np.empty((len(cells), known.shape[1]), np.float32)
+        kernels.interpolate(cells, shares, known, features)
+    return features, look.cells.ravel().take(cells).max(axis=1)

@@ -1,11 +1,14 @@
 """
-A compiled loop that gathers what cells hear, for onnx_sight.py, where there is Numba.
+Compiled loops that gather what cells hear, or their neighbours have heard, where there is Numba.
+
+onnx_sight.py and onnx_backprojection.py call them.
 
 Shapes: M microphones, P pairs, V cells, n + 1 features of each pair's lags, D and E channels.
 """
 
 from nsrp_ros.core.kernels import compiled
 from numba import float32 as f4
+from numba import int32 as i4
 from numba import int64 as i8
 import numpy as np
 
@@ -69,3 +72,28 @@ def gather(pairs, distance, through, rows_per_metre, direct, echo, direct_heard,
                 at, loud = np.uintp(rows[k]), loudness[k]
                 for e in range(n_echo):
                     echo_heard[v, p, kind, e] += loud * echo[p, at, e]
+
+
+@compiled(i4[:, ::1], f4[:, ::1], f4[:, ::1], f4[:, ::1])
+def interpolate(cells, shares, features, interpolated):
+    """
+    Sum the features of neighbouring cells by their shares.
+
+    Parameters
+    ----------
+    cells, shares : numpy.ndarray
+        Shapes (V, n): see neighbours.py.
+    features : numpy.ndarray
+        Shape (V', D).
+    interpolated : numpy.ndarray
+        Shape (V, D), written to.
+
+    """
+    n_features, n_neighbours = np.uintp(features.shape[1]), np.uintp(cells.shape[1])
+    for v in range(np.uintp(len(cells))):
+        for d in range(n_features):
+            interpolated[v, d] = _ZERO
+        for k in range(n_neighbours):
+            at, share = np.uintp(cells[v, k]), shares[v, k]
+            for d in range(n_features):
+                interpolated[v, d] += share * features[at, d]

@@ -7,6 +7,7 @@ Shapes: V = Z Y X cells, D channels.
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nsrp_ros.core.neighbours import neighbours
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -78,7 +79,7 @@ class Neighbours:
             See there.
 
         """
-        tables = _neighbours(
+        tables = _tables(
             tuple(view.area.flatten().tolist()), tuple(view.log_posterior.shape),
             tuple(area.flatten().tolist()), tuple(shape))
         return cls(view.features.flatten(0, 2), view.log_posterior.exp().flatten(), *tables)
@@ -95,27 +96,7 @@ class Neighbours:
 
 
 @lru_cache(maxsize=4)
-def _neighbours(known_area, known_shape, area, shape):
-    """Compute what `Neighbours.of` finds; areas are given as six numbers."""
-    known, area = np.reshape(known_area, (2, 3)), np.reshape(area, (2, 3))
-    # All axes' cells, one after the other, since so few are not worth three turns; arrays are
-    # (z, y, x), corners are (x, y, z).
-    low, high, lower, upper = np.repeat(np.concatenate([known, area])[:, ::-1], shape, axis=1)
-    n_known, n = np.repeat([known_shape, shape], shape, axis=1)
-    centres = lower + (upper - lower) / n * (np.concatenate([*map(np.arange, shape)]) + 0.5)
-    at = ((centres - low) / (high - low) * n_known - 0.5).clip(0, n_known - 1)
-    ends = np.stack([np.floor(at), np.ceil(at)], axis=1).astype(np.int32)
-    above = (at % 1).astype(np.float32)
-    counts = np.stack([1 - above, above], axis=1)
-
-    cells, shares = np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32)
-    start = 0
-    for axis, n in enumerate(shape):
-        # Of all axes so far, and of the two ends along each of them.
-        own = np.s_[None, start:start + n, None]
-        cells = (cells[:, None, :, None] * known_shape[axis] + ends[own]).reshape(
-            len(cells) * n, -1)
-        shares = (shares[:, None, :, None] * counts[own]).reshape(len(shares) * n, -1)
-        start += n
-    corners = np.ascontiguousarray(cells.T)
-    return torch.from_numpy(cells), torch.from_numpy(corners), torch.from_numpy(shares)
+def _tables(*areas_and_shapes):
+    """Return `Neighbours`' tables: the cells, laid out in both ways, and the shares."""
+    cells, shares = neighbours(*areas_and_shapes)
+    return tuple(map(torch.from_numpy, (cells, np.ascontiguousarray(cells.T), shares)))

@@ -39,13 +39,16 @@ VARIANTS = {
     'mean over pairs, no attention': {'heads': 0},
 }
 """What is changed in SMALL."""
-SMALL = {'channels': 48, 'map_channels': 48, 'map_blocks': 3, 'whole_window': True}
+SMALL = {'channels': 48, 'hidden_channels': 48, 'map_channels': 48, 'map_hidden_channels': 48,
+         'whole_window': True}
 """Settings of what is trained, smaller than `backprojection`: it learns in minutes."""
 SIZES = {
     'frames half as often': {'hop_length': 1024},
-    'two thirds of the channels': {'channels': 32, 'map_channels': 32},
+    'two thirds of the channels': {
+        'channels': 32, 'hidden_channels': 32, 'map_channels': 32, 'map_hidden_channels': 32},
     'four thirds of the channels': {
-        'channels': 64, 'map_channels': 64, 'map_blocks': 4,
+        'channels': 64, 'hidden_channels': 64, 'map_channels': 64, 'map_hidden_channels': 64,
+        'map_blocks': 4,
         'weightings': ('plain', 'loud', 'onset')},
 }
 """Other sizes, trained if asked for."""
