@@ -10,7 +10,6 @@ from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.pairs import chosen_pairs
 from nsrp_ros.core.quick import QuickBackprojection
 from nsrp_ros.core.shortcuts import bfloat16_pays
-from nsrp_ros.core.shortcuts import FINEST
 from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.view import Neighbours
 from nsrp_ros.core.view import View
@@ -21,8 +20,7 @@ import pytest
 import torch
 
 SMALL = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_blocks=1)
-NONE = Shortcuts(lag_margin=None, doubt=0.0, finer=FINEST, remember=False, partners=None,
-                 bfloat16=False)
+NONE = Shortcuts(lag_margin=None, doubt=0.0, remember=False, partners=None, bfloat16=False)
 
 
 @pytest.fixture(scope='module')

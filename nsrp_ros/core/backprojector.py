@@ -6,7 +6,6 @@ from nsrp_ros.core.looks import locate
 from nsrp_ros.core.looks import locate_all
 from nsrp_ros.core.looks import Look
 from nsrp_ros.core.quick import QuickBackprojection
-from nsrp_ros.core.shortcuts import FINEST
 from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.view import View
 import torch
@@ -37,7 +36,6 @@ class Backprojector:
         quick = (shortcuts is not None and self.device.type == 'cpu'
                  and QuickBackprojection.fits(model))
         self._network = QuickBackprojection(model, shortcuts) if quick else _Plain(self.model)
-        self._finer = shortcuts.finer if quick else FINEST
 
     @torch.inference_mode()
     def estimate(self, signals, mic_positions, room_dims, area=None, shape=None):
@@ -78,8 +76,7 @@ class Backprojector:
                 return Look(view.log_posterior.exp().cpu().numpy(),
                             float(view.presence.sigmoid()), view)
             return look_at
-        return locate(listen, self.config, signals, mic_positions, room_dims, area, shape,
-                      self._finer)
+        return locate(listen, self.config, signals, mic_positions, room_dims, area, shape)
 
     @torch.inference_mode()
     def estimate_all(self, scenes):
@@ -111,7 +108,7 @@ class Backprojector:
                 return Look(log_posterior.exp().cpu().numpy(), presence.sigmoid().cpu().numpy(),
                             None)
             return look_at
-        return locate_all(listen, self.config, scenes, self._finer)
+        return locate_all(listen, self.config, scenes)
 
 
 class _Plain:

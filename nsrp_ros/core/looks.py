@@ -41,8 +41,7 @@ class Look:
     memory: object
 
 
-def locate(listen: Callable, config, signals, mic_positions, room_dims, area=None, shape=None,
-           finer=FINEST):
+def locate(listen: Callable, config, signals, mic_positions, room_dims, area=None, shape=None):
     """
     Locate the talker of one window.
 
@@ -61,8 +60,6 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
         that the talker is known to be in; the whole floor if left out.
     shape : tuple of int, optional
         Rows and columns of the map; the network's own grid if left out.
-    finer : int
-        Cells along each side of the closer look.
 
     Returns
     -------
@@ -83,12 +80,12 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
     look_at = listen(signals[alive], mic_positions[alive])
     look = look_at(grid.corners, grid.shape, None)
     whole = Posterior(look.cells, grid.x, grid.y, grid.z)
-    fine = _closer_grid(whole, grid, finer)
+    fine = _closer_grid(whole, grid)
     closer = Posterior(look_at(fine.corners, fine.shape, look).cells, fine.x, fine.y, fine.z)
     return from_posterior(whole, closer, look.presence)
 
 
-def locate_all(listen: Callable, config, scenes, finer=FINEST):
+def locate_all(listen: Callable, config, scenes):
     """
     Locate the talkers of many windows, as many at once as have equally many microphones.
 
@@ -102,8 +99,6 @@ def locate_all(listen: Callable, config, scenes, finer=FINEST):
         See `locate`.
     scenes : list of tuple
         Of numpy.ndarray: signals (M, T), all with the same T, positions and room.
-    finer : int
-        See `locate`.
 
     Returns
     -------
@@ -131,7 +126,7 @@ def locate_all(listen: Callable, config, scenes, finer=FINEST):
         own = [grids[k] for k, _ in group]
         look, wholes = look_everywhere(own, None)
         _, closers = look_everywhere(
-            [_closer_grid(*each, finer) for each in zip(wholes, own, strict=True)], look)
+            [_closer_grid(*each) for each in zip(wholes, own, strict=True)], look)
         for (k, _), *found in zip(group, wholes, closers, look.presence.tolist(), strict=True):
             estimates[k] = from_posterior(*found)
     return estimates
@@ -155,13 +150,13 @@ def _grid(config, room_dims, area=None, shape=None):
     return _Cells.between(corners, columns, rows, config.heights)
 
 
-def _closer_grid(whole, grid, finer):
+def _closer_grid(whole, grid):
     """Divide what is around the place that a posterior finds likely into finer cells."""
     centre, reach = position(whole), CLOSER * whole.cell_size
     nearer = grid.corners.copy()
     nearer[0, :2] = np.maximum(nearer[0, :2], centre - reach)
     nearer[1, :2] = np.minimum(nearer[1, :2], centre + reach)
-    return _Cells.between(nearer, finer, finer, len(grid.z))
+    return _Cells.between(nearer, FINEST, FINEST, len(grid.z))
 
 
 @dataclass(frozen=True)

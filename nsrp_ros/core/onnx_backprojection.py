@@ -95,8 +95,7 @@ class OnnxBackprojector:
         def listen(signals, mics):
             heard = self.hear(np.asarray(signals, np.float32), np.asarray(mics, np.float32))
             return lambda corners, shape, before: self.look(heard, dims, corners, shape, before)
-        return locate(listen, self.config, signals, mic_positions, room_dims, area, shape,
-                      _SHORTCUTS.finer)
+        return locate(listen, self.config, signals, mic_positions, room_dims, area, shape)
 
     def hear(self, signals, mics):
         """

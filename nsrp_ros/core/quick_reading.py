@@ -8,7 +8,6 @@ alone given, and whether anybody talks only where that is asked.
 Shapes: V = Z Y X cells, D channels.
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,8 +16,6 @@ from nsrp_ros.core.backprojection import cell_context
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-_FEW_COLUMNS = 100  # of cells: convolutions of so few are faster with all their bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +62,7 @@ class Reader:
             (layer.weight.data.flatten(), layer.bias.data)
             for layer in (model.point_score, model.floor.score))
         self._point = net.point[1].weight, net.point[1].bias
-        exact = deepcopy(model.floor).requires_grad_(False).to(memory_format=torch.channels_last)
-        self._floors = net.floor, exact
+        self._floor_blocks = net.floor.blocks
         self._activation = model.activation
         self._cells = lru_cache(maxsize=4)(self._divide)  # the map stays, closer looks pass by
         self._in_place = in_place(model.activation)
@@ -142,11 +138,9 @@ class Reader:
 
     def _floor(self, floor, rows, columns):
         """Let neighbours speak to each other: (Y X, D), float32, to the same."""
-        network = self._floors[rows * columns < _FEW_COLUMNS]
         # (1, D, Y, X), whose memory is (Y, X, D).
-        floor = floor.to(network.blocks[0][1].weight.dtype)
-        floor = floor.view(1, rows, columns, -1).permute(0, 3, 1, 2)
-        for _, first, _, second in network.blocks:
+        floor = floor.to(self._point[0].dtype).view(1, rows, columns, -1).permute(0, 3, 1, 2)
+        for _, first, _, second in self._floor_blocks:
             hidden = F.conv2d(self._activation(floor), first.weight, first.bias, padding=1)
             floor += F.conv2d(self._in_place(hidden), second.weight, second.bias, padding=1)
         return floor[0].flatten(1).T.float()

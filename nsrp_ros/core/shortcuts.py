@@ -14,7 +14,7 @@ LAG_STEP = 32
 CELLS_STEP = 64
 """So are cells: kernels are compiled and kept for each number of them."""
 FINEST = 12
-"""Cells along each side of the closer look where nothing is left out."""
+"""Cells along each side of the closer look; fewer take away precision and hardly any time."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,6 @@ class Shortcuts:
     doubt : float
         Cells are computed where an earlier look found them this likely, compared to the
         likeliest; 0 computes all of them.
-    finer : int
-        Cells along each side of the closer look around the likeliest place.
     remember : bool
         Whether to remember how pairs see the map's cells while microphones stand still: about
         20 MB for 6 microphones, 60 MB for 16, once talkers have been everywhere.
@@ -45,7 +43,6 @@ class Shortcuts:
 
     lag_margin: int | None = None
     doubt: float = 0.03
-    finer: int = 8
     remember: bool = True
     partners: int | None = 6
     bfloat16: bool | None = None

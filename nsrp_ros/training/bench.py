@@ -23,7 +23,6 @@ from nsrp_ros.core.backprojector import Backprojector
 from nsrp_ros.core.geometry import microphone_pairs
 from nsrp_ros.core.localizer import Localizer
 from nsrp_ros.core.shortcuts import bfloat16_pays
-from nsrp_ros.core.shortcuts import FINEST
 from nsrp_ros.core.shortcuts import Shortcuts
 from nsrp_ros.core.weights import find_weights
 from nsrp_ros.core.weights import load_checkpoint
@@ -46,13 +45,11 @@ from tqdm import tqdm
 WITHOUT = {
     'all shortcuts': {},
     'without looking coarsely first': {'doubt': 0.0},
-    'with a closer look at 12 x 12 cells': {'finer': FINEST},
     'without sixteen bits': {'bfloat16': False},
     'without remembering geometry': {'remember': False},
     'with all pairs': {'partners': None},
     'with lags cut to each pair + 64': {'lag_margin': 64},
-    'no shortcut': {'doubt': 0.0, 'finer': FINEST, 'bfloat16': False, 'remember': False,
-                    'partners': None},
+    'no shortcut': {'doubt': 0.0, 'bfloat16': False, 'remember': False, 'partners': None},
 }
 """What is changed of `Shortcuts()` to see what each part gains."""
 NETWORKS = ('backprojection',)

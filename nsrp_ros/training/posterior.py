@@ -71,7 +71,7 @@ class PosteriorLearning(lightning.LightningModule):
         How much it counts whether anybody talks.
     sides, heights : tuple of int
         Least and most cells along each side and upwards; drawn for every batch, so that no
-        resolution is learnt by heart. The least is that of the closer look (core/shortcuts.py).
+        resolution is learnt by heart.
     parts : float
         Share of the batches in which only a part of each room is asked about.
 
