@@ -2,6 +2,8 @@
 
 import json
 
+from nsrp_ros.core.backprojection import Backprojection
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.localizer import Localizer
@@ -11,6 +13,7 @@ from nsrp_ros.core.weights import load_checkpoint
 from nsrp_ros.core.weights import save_checkpoint
 from nsrp_ros.core.weights import WeightsError
 import pytest
+from safetensors import safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save_file
 import torch
@@ -37,6 +40,21 @@ def test_a_checkpoint_reloads_bit_equal(checkpoint):
     state, other = model.state_dict(), again.state_dict()
     assert state.keys() == other.keys()
     assert all(torch.equal(state[name], other[name]) for name in state)
+
+
+def test_files_from_before_widths_were_settings_are_read(tmp_path):
+    """They had no bottlenecks, and as many channels of weightings as bins that share allowed."""
+    config = BackprojectionConfig(channels=12, hidden_channels=12, map_channels=8, map_blocks=1,
+                                  map_hidden_channels=8, dilations=(1, 4), heads=2)
+    path = tmp_path / 'older.safetensors'
+    save_checkpoint(path, Backprojection(config), 'backprojection')
+    with safe_open(path, framework='pt') as file:
+        metadata = file.metadata()
+    fields = json.loads(metadata['config'])
+    for name in ('hidden_channels', 'map_hidden_channels', 'weighting_channels'):
+        del fields[name]
+    save_file(load_file(path), path, {**metadata, 'config': json.dumps(fields)})
+    assert load_checkpoint(path).config == config
 
 
 def test_a_path_is_a_method(checkpoint):
