@@ -67,10 +67,8 @@ class CompiledArrays:
 
         Parameters
         ----------
-        signals : numpy.ndarray
-            Shape (M, T), float32.
-        n_lags : int
-            Largest lag that will be asked for, samples; must leave half a frame.
+        signals, n_lags
+            As of `CompiledSums.listen`.
 
         Returns
         -------

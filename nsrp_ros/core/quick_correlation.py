@@ -84,10 +84,8 @@ class Compiled:
 
         Parameters
         ----------
-        signals : torch.Tensor
-            Shape (M, T), float32.
-        n_lags : int
-            Largest lag that will be asked for, samples; must leave half a frame.
+        signals, n_lags
+            As of `CompiledSums.listen`, but a tensor.
 
         Returns
         -------
