@@ -44,17 +44,15 @@ def look(network, signals, mics, dims, shape):
 @torch.inference_mode()
 @pytest.mark.parametrize('n_mics', (2, 3, 6))
 def test_without_shortcuts_it_is_the_same_network(trained, anechoic, n_mics):
-    """
-    Another order of the same operations gives the same posterior, but for rounding.
-
-    Rounding also decides on which of two lags an echo falls that is half-way between them.
-    """
+    """Another order of the same operations gives the same posterior, but for rounding."""
     signals, mics, dims = scene(anechoic, n_mics)
+    # In round places an echo falls half-way between two lags, and rounding decides on which.
+    mics = mics + 1e-3 * torch.randn(6, 3, generator=torch.Generator().manual_seed(0))[:n_mics]
     shape = 4, 11, 9
     log_posterior, presence = trained(signals[None], mics[None], dims[None],
                                       whole_room(dims[None]), shape)
     view = look(QuickBackprojection(trained, NONE), signals, mics, dims, shape)
-    torch.testing.assert_close(view.log_posterior.exp(), log_posterior[0].exp(), atol=1e-3,
+    torch.testing.assert_close(view.log_posterior.exp(), log_posterior[0].exp(), atol=2e-4,
                                rtol=1e-3)
     torch.testing.assert_close(view.presence, presence[0], atol=2e-2, rtol=1e-3)
 
