@@ -23,19 +23,19 @@ setup:  ## fill .venv with ROS 2, torch and the rest (PYTHON=python3.12 chooses 
 	@$(or $(PYTHON),python3) tools/bootstrap.py $(if $(PYTHON),--python $(PYTHON))
 
 demo: setup  ## localize a talker in a simulated room, without hardware
-	@$(RUN) -m nsrp_ros.demo
+	@$(RUN) -m nsrp_ros.apps.demo.main
 
 test: setup  ## run the tests and the linters
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile
 
 lint: setup  ## run the linters only
-	@$(RUN) -m pytest -q test/test_flake8.py test/test_pep257.py test/test_mypy.py
+	@$(RUN) -m pytest -q test/quality/test_flake8.py test/quality/test_pep257.py test/quality/test_mypy.py
 
 table: setup  ## score the models and print the table of results
-	@$(RUN) -m nsrp_ros.training.evaluate
+	@$(RUN) -m nsrp_ros.evaluation.evaluate
 
 bench: setup  ## time the methods, take shortcuts away, count operations; runs/bench
-	@$(RUN) -m nsrp_ros.training.bench
+	@$(RUN) -m nsrp_ros.benchmarks.cpu_latency
 
 clean:  ## remove what builds, tests and the demo leave behind
 	rm -rf build install log demo_output .pytest_cache .mypy_cache *.egg-info

@@ -29,14 +29,14 @@ setup(
                     'fast': ['numba>=0.61,<1']},
     entry_points={
         'console_scripts': [
-            'localizer = nsrp_ros.node:main',
-            'simulated_room = nsrp_ros.simulated_room:main',
-            'demo = nsrp_ros.demo:main',
-            'tracker = nsrp_ros.tracker_node:main',
-            'follow = nsrp_ros.follow_node:main',
-            'play_audio = nsrp_ros.play_audio:main',
-            'localize_bag = nsrp_ros.localize_bag:main',
-            'endurance = nsrp_ros.endurance:main',
+            'localizer = nsrp_ros.ros.localizer_node:main',
+            'simulated_room = nsrp_ros.ros.simulated_room_node:main',
+            'demo = nsrp_ros.apps.demo.main:main',
+            'tracker = nsrp_ros.ros.tracker_node:main',
+            'follow = nsrp_ros.ros.follower_node:main',
+            'play_audio = nsrp_ros.ros.audio_player_node:main',
+            'localize_bag = nsrp_ros.bags.localize_bag:main',
+            'endurance = nsrp_ros.apps.soak_test.main:main',
         ],
     },
 )

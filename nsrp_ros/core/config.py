@@ -1,7 +1,7 @@
 """
 Settings of the core, as frozen dataclasses that are validated when they are made.
 
-A network's settings travel inside its checkpoint (see weights.py), so weights and preprocessing
+A network's settings travel inside its checkpoint (see checkpoint.py), so weights and preprocessing
 cannot disagree; the node declares its window parameters from the fields here.
 """
 
@@ -37,8 +37,8 @@ class Confidence:
     A logistic model of the probability that an estimate is within 0.5 m of the talker.
 
     confidence = 1 / (1 + exp(-(bias + prominence * log(peak prominence) + mics * log(M)))),
-    fitted on simulated rooms by `nsrp_ros.training.calibrate`; peak prominence is defined in
-    estimate.py.
+    fitted on simulated rooms by `nsrp_ros.evaluation.confidence_calibration`; peak prominence is
+    defined in estimate.py.
     """
 
     bias: float = 0.0

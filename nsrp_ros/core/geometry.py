@@ -15,9 +15,6 @@ import numpy as np
 SPEED_OF_SOUND = 343.0
 """Metres per second, in air of 20 degrees Celsius."""
 
-ROOM_MARGIN = 0.25
-"""How far outside the room's box, in metres, a microphone may be before it is an error."""
-
 
 def microphone_pairs(n_mics):
     """
@@ -111,65 +108,3 @@ class Grid:
         """Return every cell's centre, shape (nz, ny, nx, 3), metres."""
         z, y, x = np.meshgrid(self.z, self.y, self.x, indexing='ij')
         return np.stack([x, y, z], axis=-1)
-
-
-def check_scene(signals, sample_rate, mic_positions, room_dims):
-    """
-    Refuse a scene that cannot be localized, saying why.
-
-    Parameters
-    ----------
-    signals : numpy.ndarray
-        Shape (M, T), floating point.
-    sample_rate : float
-        Hertz.
-    mic_positions : array_like
-        Shape (M, 3), metres in the room's frame.
-    room_dims : array_like
-        Shape (3,), metres.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        The signals (float32), positions and room dimensions (float64), as arrays.
-
-    Raises
-    ------
-    ValueError
-        Naming the first thing that is wrong: shapes, NaN, too few microphones, two microphones
-        in one place, a microphone outside the room.
-
-    """
-    signals = np.asarray(signals, dtype=np.float32)
-    mic_positions = np.asarray(mic_positions, dtype=np.float64)
-    room_dims = np.asarray(room_dims, dtype=np.float64)
-    if signals.ndim != 2:
-        raise ValueError(f'signals must have shape (M, T), got {signals.shape}')
-    n_mics = len(signals)
-    if n_mics < 2:
-        raise ValueError(f'localization needs at least 2 microphones, got {n_mics}')
-    if mic_positions.shape != (n_mics, 3):
-        raise ValueError(f'{n_mics} channels need mic_positions of shape ({n_mics}, 3), '
-                         f'got {mic_positions.shape}')
-    if room_dims.shape != (3,) or not np.all(np.isfinite(room_dims)) or np.any(room_dims <= 0):
-        raise ValueError(f'room_dims must be three positive lengths in metres, got {room_dims}')
-    if not np.isfinite(sample_rate) or sample_rate <= 0:
-        raise ValueError(f'sample_rate must be a positive number of hertz, got {sample_rate}')
-    if not np.all(np.isfinite(signals)):
-        bad = np.flatnonzero(~np.isfinite(signals).all(axis=1)).tolist()
-        raise ValueError(f'signals hold NaN or infinity in channels {bad}')
-    if not np.all(np.isfinite(mic_positions)):
-        raise ValueError('mic_positions hold NaN or infinity')
-    outside = np.any((mic_positions < -ROOM_MARGIN)
-                     | (mic_positions > room_dims + ROOM_MARGIN), axis=1)
-    if outside.any():
-        k = int(np.flatnonzero(outside)[0])
-        where = ', '.join(f'{v:.2f}' for v in mic_positions[k])
-        box = ' x '.join(f'{v:g}' for v in room_dims)
-        raise ValueError(f'microphone {k} at ({where}) m is outside the room of {box} m')
-    i, j = microphone_pairs(n_mics).T
-    apart = np.linalg.norm(mic_positions[i] - mic_positions[j], axis=1)
-    if apart.min() < 1e-3:
-        k = int(apart.argmin())
-        raise ValueError(f'microphones {i[k]} and {j[k]} are in the same place')
-    return signals, mic_positions, room_dims

@@ -1,0 +1,1 @@
+"""What makes the networks: batches, losses, runs, and their export. No ROS."""

@@ -15,10 +15,10 @@ import io
 from pathlib import Path
 import warnings
 
-from nsrp_ros.core.backprojection import Backprojection
 from nsrp_ros.core.model_files import find_weights
-from nsrp_ros.core.onnx_file import save_graphs
-from nsrp_ros.core.weights import load_checkpoint
+from nsrp_ros.localization.backprojection.onnx_session import save_graphs
+from nsrp_ros.networks.backprojection import Backprojection
+from nsrp_ros.networks.checkpoint import load_checkpoint
 import torch
 from torch import nn
 

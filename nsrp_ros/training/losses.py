@@ -5,7 +5,7 @@ A network that is trained on a proper score gains nothing by sounding surer than
 posterior is calibrated, and the point of least expected distance, read off it, is the best guess.
 """
 
-from nsrp_ros.core.backprojection import floor_posterior
+from nsrp_ros.networks.backprojection import floor_posterior
 import torch
 from torch.nn import functional as F
 

@@ -19,12 +19,12 @@ import logging
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
-from nsrp_ros.training.presets import PRESETS
-from nsrp_ros.training.recipe import NETWORKS
-from nsrp_ros.training.recipe import RECIPES
-from nsrp_ros.training.recipe import run
-from nsrp_ros.training.recipe import TrainConfig
-from nsrp_ros.training.targets import TargetConfig
+from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.training.crnn_targets import TargetConfig
+from nsrp_ros.training.experiment import NETWORKS
+from nsrp_ros.training.experiment import RECIPES
+from nsrp_ros.training.experiment import run
+from nsrp_ros.training.experiment import TrainConfig
 
 
 def _setting(text):
@@ -60,7 +60,7 @@ def main(arguments=None):
         help='kinds of rooms, in the order in which they are learnt')
     add('--start', metavar='WEIGHTS', nargs='+',
         help='start from these weights, names in models/ or files; with --stages libri_adhoc '
-             'this makes NeuralSRP+; backprojection takes from each what fits (inherit.py)')
+             'this makes NeuralSRP+; backprojection takes from each what fits')
     add('--seed', type=int)
     add('--network', nargs='+', type=_setting, metavar='NAME=VALUE',
         help="settings of the network that differ from the method's own, as in core/config.py")

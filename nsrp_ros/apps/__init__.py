@@ -1,0 +1,1 @@
+"""Commands that run whole nodes and watch them from outside: the demo and the soak test."""

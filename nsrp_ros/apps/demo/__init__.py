@@ -1,0 +1,1 @@
+"""The demo: a simulated room, two localizers, and pictures of what they found."""

@@ -1,0 +1,1 @@
+"""From messages to windows: sample formats, clocks, seams, several devices. No ROS."""

@@ -1,0 +1,1 @@
+"""How long things take: on processors, on graphics cards, and in the simulator."""

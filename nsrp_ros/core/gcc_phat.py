@@ -1,0 +1,45 @@
+"""
+From waveforms to what the methods look at: phases, cross-correlations, and the right rate.
+
+Shapes use B batch, M microphones, P pairs, T samples, N frames, F bins, L lags.
+"""
+
+
+import numpy as np
+from scipy import fft
+
+
+def gcc_phat(signals, pairs, interpolation=1):
+    """
+    Generalized cross-correlation with phase transform of each pair (the paper's eq. 4).
+
+    The spectra are zero-padded to twice the length, so that the correlation is linear and not
+    circular; padding the whitened cross-spectrum then interpolates the lags.
+
+    Parameters
+    ----------
+    signals : numpy.ndarray
+        Shape (M, T).
+    pairs : numpy.ndarray
+        Shape (P, 2).
+    interpolation : int
+        Lags per sample.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (P, L), L = interpolation * n_fft, float32. Lag l stands at index l mod L, in
+        units of 1 / (interpolation * sample_rate) seconds; two equal channels give 1 at lag 0.
+
+    """
+    n_fft = fft.next_fast_len(2 * signals.shape[-1], real=True)
+    n_fft += n_fft % 2
+    spectra = fft.rfft(signals, n_fft, axis=-1)  # (M, n_fft // 2 + 1)
+    # Each microphone is whitened once, which whitens every pair's cross-spectrum too. The floor
+    # keeps bins that hold nothing but rounding from being amplified to full weight.
+    magnitude = np.abs(spectra)
+    floor = 1e-6 * magnitude.max(axis=-1, keepdims=True) + np.finfo(np.float32).tiny
+    whitened = spectra / np.maximum(magnitude, floor)
+    cross = whitened[pairs[:, 0]] * whitened[pairs[:, 1]].conj()  # (P, n_fft // 2 + 1)
+    correlation = fft.irfft(cross, n_fft * interpolation, axis=-1) * interpolation
+    return correlation.astype(np.float32)

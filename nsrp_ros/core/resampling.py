@@ -1,0 +1,30 @@
+"""From one sample rate to another."""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy.signal import resample_poly
+
+
+def resample(signals, sample_rate, target_rate):
+    """
+    Resample by a polyphase filter.
+
+    Parameters
+    ----------
+    signals : numpy.ndarray
+        Shape (M, T), float32.
+    sample_rate, target_rate : float
+        Hertz; their ratio is taken to the nearest fraction with a denominator up to 1000.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (M, ceil(T * target_rate / sample_rate)), float32; the input itself where the
+        rates agree.
+
+    """
+    ratio = Fraction(target_rate / sample_rate).limit_denominator(1000)
+    if ratio == 1:
+        return signals
+    return resample_poly(signals, ratio.numerator, ratio.denominator, axis=-1).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Scenes on disk: simulated, recorded, or played through measured responses."""

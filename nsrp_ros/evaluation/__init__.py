@@ -1,0 +1,1 @@
+"""How well methods do: accuracy, calibration, robustness, silence, tracking."""

@@ -1,0 +1,1 @@
+"""Other people's methods and published figures to stand beside."""

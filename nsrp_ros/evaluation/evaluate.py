@@ -1,0 +1,261 @@
+"""
+Print the paper's Table I on frozen test sets, through the localizer that runs on the robot.
+
+    python -m nsrp_ros.evaluation.evaluate
+
+For each test set and number of microphones it lists every method's mean error with its 95 %
+bootstrap interval, the paper's figures beside it, and paired tests between methods; then the
+recorded scenes. It leaves results.json, error distributions and maps in its folder. What has been
+measured is kept there too: a broken run goes on where it stopped.
+
+The sets `hard` and `easy` are the paper's ReverbSim as its text and as its authors' code have it;
+`real` is of rooms with furniture, noise and imperfect devices (presets.py). Each number of
+microphones takes the smallest stored set that has as many, and of its scenes the first ones.
+"""
+
+import argparse
+from dataclasses import asdict
+import json
+import os
+from pathlib import Path
+import platform
+import sys
+
+from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.core.model_files import model_folders
+from nsrp_ros.datasets.libri_adhoc40 import cut_windows
+from nsrp_ros.datasets.libri_adhoc40 import RecordedError
+from nsrp_ros.datasets.libri_adhoc40 import shared_recordings
+from nsrp_ros.datasets.storage import load
+from nsrp_ros.evaluation.baselines.ngcc_checkout import VARIABLE
+from nsrp_ros.evaluation.baselines.ngcc_phat import NGCC_PHAT
+from nsrp_ros.evaluation.baselines.published_results import PUBLISHED
+from nsrp_ros.evaluation.method_scores import CENTRE
+from nsrp_ros.evaluation.method_scores import checksum
+from nsrp_ros.evaluation.method_scores import fingerprint
+from nsrp_ros.evaluation.method_scores import load_method
+from nsrp_ros.evaluation.method_scores import score
+from nsrp_ros.evaluation.metrics import paired_test
+from nsrp_ros.evaluation.metrics import summarize
+from nsrp_ros.evaluation.plots import draw_error_cdfs
+from nsrp_ros.evaluation.plots import draw_maps
+from nsrp_ros.localization.localizer import CLASSICAL
+from nsrp_ros.networks.checkpoint import load_checkpoint
+from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.scenes import Scenes
+from nsrp_ros.simulation.shoebox_rooms import RoomConfig
+import numpy as np
+
+MICS = (4, 6)
+"""Numbers of microphones in the paper's table."""
+ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', NGCC_PHAT, 'neural_srp', 'neural_srp_plus',
+         'crnn4', 'crnn6')
+"""Rows in the paper's order; other networks in models/ follow."""
+REFERENCES = ('srp_phat_2d', 'neural_srp', NGCC_PHAT)
+"""Methods that all others are tested against, as far as they take part."""
+NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: '
+                            'only two real ones were within reach'}
+
+
+def known_methods():
+    """List every method that can be loaded by name, in the order of the table."""
+    networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
+    names = {CENTRE, *CLASSICAL, *networks}
+    if os.environ.get(VARIABLE):
+        names.add(NGCC_PHAT)
+    return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
+
+
+def accepts(method, n_mics):
+    """Tell whether a method can use that many microphones."""
+    if method in (CENTRE, NGCC_PHAT) or method in CLASSICAL:
+        return True
+    return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
+
+
+def find_set(data, preset, n_mics):
+    """
+    Find the test set that has enough microphones.
+
+    Parameters
+    ----------
+    data : pathlib.Path
+        Folder of data sets.
+    preset : str
+        See `presets.PRESETS`.
+    n_mics : int
+        How many are wanted. The paper's sets have six, from which those with fewer are taken, so
+        that smaller sets are passed over.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The smallest set of `n_mics` microphones or more, and of six or more if there is one.
+
+    """
+    sizes = {}
+    for manifest in data.glob(f'{preset}-*-test/manifest.json'):
+        size = manifest.parent.name.removeprefix(f'{preset}-').removesuffix('-test')
+        if size.isdecimal() and int(size) >= n_mics:
+            sizes[int(size)] = manifest.parent
+    chosen = min(sizes, key=lambda size: (size < MICS[-1], size), default=None)
+    return sizes.get(chosen)
+
+
+def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, device='cpu'):
+    """
+    Score methods on one set and print its part of the table.
+
+    Parameters
+    ----------
+    title : str
+        Printed above.
+    key : tuple
+        Of `PUBLISHED`.
+    scenes : Scenes
+        Of NumPy arrays.
+    data_checksum : str
+        See `scoring.score`.
+    methods : list of str
+        Which of them cannot use this number of microphones is left out.
+    cache, limit, device :
+        See `scoring.score`.
+
+    Returns
+    -------
+    tuple of dict
+        What goes into results.json, and each method's errors.
+
+    """
+    n_mics = scenes.mic_positions.shape[1]
+    errors, rows = {}, {}
+    for method in methods:
+        if accepts(method, n_mics):
+            scores = score(method, scenes, data_checksum, cache, limit, device)
+            errors[method] = scores.errors(np.asarray(scenes.source_position))
+            rows[method] = asdict(summarize(errors[method], np.random.default_rng(0)))
+            rows[method]['fingerprint'] = fingerprint(method)
+    count = len(next(iter(errors.values())))
+    print(f'\n{title}, {n_mics} microphones, {count} windows\n{"method":<18}{"mean":>7}'
+          f'{"95 % interval":>16}{"std":>7}{"median":>8}{"< 0.5 m":>9}{"< 1 m":>8}'
+          f'{"paper: mean":>14}{"std":>6}')
+    for method, row in rows.items():
+        low, high = row['interval']
+        paper = PUBLISHED.get(key, {}).get(method)
+        print(f'{Path(method).stem:<18}{row["mean"]:7.2f}{f"{low:.2f} to {high:.2f}":>16}'
+              f'{row["std"]:7.2f}{row["median"]:8.2f}{row["below_half"]:9.1%}'
+              f'{row["below_one"]:8.1%}'
+              + (f'{paper[0]:14.2f}{paper[1]:6.2f}' if paper else ''))
+    tests = compare(errors)
+    return {'title': title, 'n_mics': n_mics, 'checksum': data_checksum, 'rows': rows,
+            'paired': tests}, errors
+
+
+def compare(errors):
+    """Test every method against the references, print it, and return it for results.json."""
+    tests = []
+    for reference in REFERENCES:
+        for method in errors:
+            if reference in errors and method not in (CENTRE, reference):
+                test = paired_test(errors[method], errors[reference], np.random.default_rng(0))
+                tests.append({'method': method, 'reference': reference, **asdict(test)})
+                low, high = test.interval
+                way = 'cut' if test.cut >= 0 else 'up'
+                print(f'  {Path(method).stem} against {reference}: mean error {way}'
+                      f' by {abs(test.cut):.1%}, difference {test.difference:+.2f} m '
+                      f'({low:+.2f} to {high:+.2f}), Wilcoxon p '
+                      + (f'= {test.p_value:.1e}' if test.p_value > 0 else '< 1e-300'))
+    return tests
+
+
+def recorded_set():
+    """Return the shared recordings as scenes, all windows; None, and a sentence, without them."""
+    try:
+        return cut_windows(shared_recordings())
+    except RecordedError as error:
+        print(f'\nrecorded scenes are left out: {error}')
+        return None
+
+
+def draw_examples(scenes, methods, picture, device, count=2):
+    """Draw the first scenes' maps by several methods, like the paper's Fig. 1."""
+    some = Scenes(*(np.array(array[:count]) for array in (
+        scenes.signals, scenes.mic_positions, scenes.source_position, scenes.room_dims)),
+        scenes.sample_rate)
+    methods = [m for m in methods
+               if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
+    localizers = [load_method(m, device) for m in methods]
+    estimates = [[localizer.locate(some.signals[k], some.sample_rate, some.mic_positions[k],
+                                   some.room_dims[k]) for localizer in localizers]
+                 for k in range(len(some))]
+    draw_maps(some, methods, estimates, picture)
+
+
+def _simulator(preset):
+    """Return the option of `dataset` that rooms which are not ideal need."""
+    return '' if isinstance(PRESETS.get(preset), RoomConfig) else ' --simulator torch'
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python -m nsrp_ros.evaluation.evaluate', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('methods', nargs='*', help='what Localizer.load takes, and `centre`, the middle of the '
+                                   'room (default: all that there are)')
+    add('--data', type=Path, default=Path('data'), help='folder of the test sets (data)')
+    add('--sets', nargs='+', default=['hard', 'easy'], help='default: %(default)s')
+    add('--mics', type=int, nargs='+', default=MICS,
+        help='numbers of microphones (default: %(default)s)')
+    add('--limit', type=int, help='only so many first rooms of each set')
+    add('--out', type=Path, default=Path('runs/evaluate'), help='folder (runs/evaluate)')
+    add('--device', default='cpu', help='for networks (cpu)')
+    options = parser.parse_args(arguments)
+    methods = options.methods or known_methods()
+    folders = {(preset, n_mics): find_set(options.data, preset, n_mics)
+               for preset in options.sets for n_mics in options.mics}
+    missing = {}
+    for (preset, n_mics), folder in folders.items():
+        if folder is None:
+            missing[preset] = max(missing.get(preset, MICS[-1]), n_mics)
+    if missing:
+        print('test sets are missing; make them, seeded and resumable, by\n' + '\n'.join(
+            f'    python -m nsrp_ros.datasets.generate {preset} --split test --mics {n_mics} '
+            f'--jobs 2 --out {options.data}' + _simulator(preset)
+            for preset, n_mics in missing.items()), file=sys.stderr)
+        return 1
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    results, cache = [], options.out / 'cache'
+    for (preset, n_mics), folder in folders.items():
+        manifest = json.loads((folder / 'manifest.json').read_text())
+        scenes = load(folder, n_mics)
+        name = 'reverb_sim' if preset in ('hard', 'easy') else preset
+        result, errors = evaluate_set(
+            f'{preset} rooms', (name, n_mics), scenes, manifest['sha256'], methods, cache,
+            options.limit, options.device)
+        results.append(result)
+        draw_error_cdfs(errors, f'{preset} rooms, {n_mics} microphones',
+                        options.out / f'errors-{preset}-{n_mics}.png')
+        draw_examples(scenes, methods, options.out / f'maps-{preset}-{n_mics}.png',
+                      options.device)
+    scenes = recorded_set()
+    if scenes is not None:
+        n_mics = scenes.mic_positions.shape[1]
+        result, _ = evaluate_set('recorded scenes', ('recorded', n_mics), scenes,
+                                 checksum(scenes), methods, cache, None, options.device)
+        results.append(result)
+        draw_examples(scenes.take(np.unique(scenes.source_position, axis=0, return_index=True)[1]),
+                      methods, options.out / 'maps-recorded.png', options.device)
+    for method in methods:
+        if method in NOTES:
+            print(f'\n{method}: {NOTES[method]}')
+    (options.out / 'results.json').write_text(json.dumps(
+        {'python': platform.python_version(), 'sets': results}, indent=1))
+    print(f'\nwrote {options.out}/results.json and pictures')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What methods are judged in: conditions, silence, rooms that are no boxes."""

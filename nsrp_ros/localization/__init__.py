@@ -1,0 +1,1 @@
+"""Every method behind one call, `Localizer.locate`. No ROS."""

@@ -1,0 +1,1 @@
+"""The default network at work on a robot, with or without torch."""

@@ -1,0 +1,1 @@
+"""The default network by torch on a CPU, one scene at a time."""

@@ -1,0 +1,1 @@
+"""The nodes, their parameters, and messages to and from arrays."""

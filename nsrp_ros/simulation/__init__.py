@@ -1,0 +1,1 @@
+"""Rooms, talkers, devices and noise, drawn and rendered. No ROS."""

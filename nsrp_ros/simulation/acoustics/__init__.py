@@ -1,0 +1,1 @@
+"""How sound travels in a room: images, echoes, absorption, reverberation."""

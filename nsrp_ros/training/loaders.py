@@ -1,0 +1,222 @@
+"""
+Batches for training: scenes of a data set held in memory, or rooms simulated on the way.
+
+Every loader yields `Scenes` of torch tensors with as many microphones as the network has
+channels, so that a pair of microphones is simply a scene with two.
+"""
+
+from itertools import chain
+from itertools import count
+from itertools import islice
+
+from nsrp_ros.simulation.scenes import Scenes
+from nsrp_ros.simulation.simulator import simulate
+from nsrp_ros.training.augmentation import random_pairs
+from nsrp_ros.training.augmentation import random_symmetry
+from nsrp_ros.training.augmentation import shuffle_microphones
+import numpy as np
+import torch
+
+MICROPHONES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 12: 0.04}
+"""How often so many microphones are heard in training; the issue is few of them."""
+
+_MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}  # bytes that simulating may take at once
+
+
+def to_device(scenes, n_mics, device, chunk=256):
+    """
+    Copy NumPy scenes, perhaps memory-mapped, to a device as float32 tensors.
+
+    Parameters
+    ----------
+    scenes : Scenes
+        Of NumPy arrays.
+    n_mics : int
+        How many of each scene's microphones to keep.
+    device : torch.device
+        Where to.
+    chunk : int
+        Scenes that are read at once.
+
+    Returns
+    -------
+    Scenes
+        Of tensors.
+
+    """
+    def tensor(array):
+        # A copy, because memory-mapped arrays are read-only, which torch warns about.
+        return torch.as_tensor(np.array(array), dtype=torch.float32, device=device)
+
+    signals = torch.cat([tensor(scenes.signals[k:k + chunk][:, :n_mics])
+                         for k in range(0, len(scenes), chunk)])
+    return Scenes(signals, tensor(scenes.mic_positions[:, :n_mics]),
+                  tensor(scenes.source_position), tensor(scenes.room_dims), scenes.sample_rate)
+
+
+class StoredScenes:
+    """
+    A data set on the training device, in shuffled batches; re-iterable, one pass an epoch.
+
+    Parameters
+    ----------
+    scenes : Scenes
+        Of tensors.
+    batch_size : int
+        Scenes in a batch; the last one may be smaller.
+    seed : int or None
+        Of the order, which differs in every pass; None keeps the order of the data set.
+    rank, world : int
+        Which share of every pass this process sees, of how many equal ones.
+
+    """
+
+    def __init__(self, scenes, batch_size, seed=None, rank=0, world=1):
+        self.scenes = scenes
+        self.batch_size = batch_size
+        self.n_own = len(scenes) // world
+        self.rank, self.world = rank, world
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+
+    def __len__(self):
+        """Return the number of batches in a pass."""
+        return -(-self.n_own // self.batch_size)
+
+    def __iter__(self):
+        """Yield one pass of batches."""
+        if self.generator is None:
+            order = torch.arange(len(self.scenes))
+        else:  # the same on every rank
+            order = torch.randperm(len(self.scenes), generator=self.generator)
+        order = order[self.rank::self.world][:self.n_own].to(self.scenes.signals.device)
+        for index in order.split(self.batch_size):
+            yield self.scenes.take(index)
+
+
+def one_epoch(simulate, n_batches):
+    """Yield `n_batches` batches, calling `simulate` for more as often as it takes."""
+    rounds = chain.from_iterable(simulate() for _ in count())
+    yield from islice(rounds, n_batches)
+
+
+class FreshScenes:
+    """
+    Rooms that are simulated while training, never the same twice.
+
+    Parameters
+    ----------
+    room_config : RoomConfig
+        What rooms to draw.
+    speech_bank : SpeechBank
+        What is said in them.
+    n_channels : int
+        The network's: 2 takes pairs of six-microphone rooms, otherwise rooms have that many.
+    batch_size, batches_per_epoch : int
+        Scenes in a batch, batches that count as an epoch.
+    generator : torch.Generator
+        On the device that simulates.
+    rooms_at_once : int
+        Rooms that are simulated in one call.
+    pairs_per_room : int
+        Pairs that are taken from each room, up to 15.
+
+    """
+
+    def __init__(self, room_config, speech_bank, n_channels, batch_size, batches_per_epoch,
+                 generator, rooms_at_once=256, pairs_per_room=15):
+        self.room_config, self.speech_bank = room_config, speech_bank
+        self.n_channels = n_channels
+        self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
+        self.generator = generator
+        self.rooms_at_once, self.pairs_per_room = rooms_at_once, pairs_per_room
+
+    def __len__(self):
+        """Return the number of batches in an epoch."""
+        return self.batches_per_epoch
+
+    def simulate(self):
+        """Simulate some rooms and yield them as shuffled whole batches."""
+        n_mics = 6 if self.n_channels == 2 else self.n_channels
+        scenes = simulate(self.room_config, n_mics, self.rooms_at_once, self.speech_bank,
+                          self.generator, self.generator.device)
+        if self.n_channels == 2:
+            scenes = random_pairs(scenes, self.pairs_per_room, self.generator)
+        else:
+            scenes = shuffle_microphones(scenes, self.generator)
+        scenes = random_symmetry(scenes, self.generator)
+        order = torch.randperm(len(scenes), generator=self.generator,
+                               device=self.generator.device)
+        for index in order.split(self.batch_size):
+            if len(index) == self.batch_size or len(scenes) < self.batch_size:
+                yield scenes.take(index)
+
+    def __iter__(self):
+        """Iterate over the batches of one epoch."""
+        return one_epoch(self.simulate, self.batches_per_epoch)
+
+
+class FreshRooms:
+    """
+    Batches of whole rooms that are simulated while training.
+
+    Every room is simulated with as many microphones as are ever heard, and seen `views` times,
+    each time with another choice of them, mirrored and turned at random.
+
+    Parameters
+    ----------
+    room_config : RoomConfig, RealConfig or MixtureConfig
+        What rooms to draw.
+    speech_bank : SpeechBank
+        What is said in them.
+    batch_size, batches_per_epoch : int
+        Most scenes in a batch, batches that count as an epoch.
+    generator : torch.Generator
+        On the device that simulates.
+    rooms_at_once : int
+        Rooms that are simulated in one call.
+    microphones : dict of int to float
+        How often so many microphones are heard.
+    views : int
+        See above.
+    pairs : int or None
+        Most pairs of microphones in a batch, which decide how much memory it takes; None for
+        `batch_size` scenes of six microphones.
+
+    """
+
+    def __init__(self, room_config, speech_bank, batch_size, batches_per_epoch, generator,
+                 rooms_at_once=256, microphones=None, views=4, pairs=None):
+        self.room_config, self.speech_bank = room_config, speech_bank
+        self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
+        self.generator, self.rooms_at_once = generator, rooms_at_once
+        self.microphones = MICROPHONES if microphones is None else microphones
+        self.views, self.pairs = views, pairs or 15 * batch_size
+
+    def __len__(self):
+        """Return the number of batches in an epoch."""
+        return self.batches_per_epoch
+
+    def _draw_number(self):
+        shares = torch.tensor(list(self.microphones.values()), device=self.generator.device)
+        pick = int(torch.multinomial(shares, 1, generator=self.generator))
+        return list(self.microphones)[pick]
+
+    def _simulated(self):
+        """Simulate some rooms and yield their views as batches, each of one number of mics."""
+        device, most = self.generator.device, max(self.microphones)
+        scenes = simulate(self.room_config, most, self.rooms_at_once, self.speech_bank,
+                          self.generator, device, _MEMORY[device.type])
+        for _ in range(self.views):
+            order = torch.randperm(len(scenes), generator=self.generator, device=device)
+            while len(order):
+                number = self._draw_number()
+                n_scenes = min(2 * self.batch_size,
+                               max(1, self.pairs // (number * (number - 1) // 2)))
+                index, order = order[:n_scenes], order[n_scenes:]
+                some = random_symmetry(scenes.take(index), self.generator)
+                mics = torch.randperm(most, generator=self.generator, device=device)
+                yield some.with_microphones(mics[:number])
+
+    def __iter__(self):
+        """Iterate over the batches of one epoch."""
+        return one_epoch(self._simulated, self.batches_per_epoch)

@@ -1,0 +1,122 @@
+"""Data sets: resumable, independent of the order of work, frozen by a checksum."""
+
+import json
+
+from nsrp_ros.datasets.generate import main
+from nsrp_ros.datasets.generate import make
+from nsrp_ros.datasets.storage import DatasetError
+from nsrp_ros.datasets.storage import load
+import numpy as np
+import pytest
+
+
+def make_small(folder, split='test', count=5, preset='anechoic_sim', **options):
+    return make(preset, 6, split, folder, count, speech='synthetic', **options)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return make_small(tmp_path_factory.mktemp('sets'))
+
+
+def checksum(folder):
+    return json.loads((folder / 'manifest.json').read_text())['sha256']
+
+
+def test_a_set_loads_as_it_was_made(folder):
+    scenes = load(folder, verify=True)
+    assert len(scenes) == 5 and scenes.signals.shape == (5, 6, 8000)
+    assert scenes.mic_positions.dtype == np.float64
+    signals = scenes.signals[:]
+    assert signals.dtype == np.float32 and np.abs(signals).max(axis=(1, 2)).min() > 1e-3
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    assert manifest['preset'] == 'anechoic_sim' and 'synthetic' in manifest['speech']
+
+
+def test_signals_index_like_an_array(folder):
+    stored = load(folder).signals
+    signals = np.asarray(stored)
+    rows, columns = np.array([[3], [1]]), np.array([[0, 5], [2, 2]])
+    for key in (2, -1, slice(1, 4), [4, 0], (1, 2), (slice(None), slice(4)), (0, [1, 3]),
+                (rows, columns), np.array([True, False, True, False, True])):
+        np.testing.assert_array_equal(stored[key], signals[key])
+    assert len(stored) == 5 and stored.ndim == 3
+
+
+def test_the_first_four_microphones_are_the_smaller_variant(folder):
+    four, six = load(folder, n_mics=4), load(folder)
+    np.testing.assert_array_equal(four.signals[:], six.signals[:, :4])
+    np.testing.assert_array_equal(four.mic_positions, six.mic_positions[:, :4])
+    with pytest.raises(DatasetError, match='6 microphones'):
+        load(folder, n_mics=8)
+
+
+def test_an_interrupted_set_is_finished_the_same(folder, tmp_path):
+    copy = make_small(tmp_path)
+    done = np.load(copy / 'done.npy', mmap_mode='r+')
+    done[[1, 3]] = False
+    np.load(copy / 'signals.npy', mmap_mode='r+')[[1, 3]] = 0
+    manifest = json.loads((copy / 'manifest.json').read_text())
+    del manifest['sha256']
+    (copy / 'manifest.json').write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match='incomplete'):
+        load(copy)
+    make_small(tmp_path)
+    assert checksum(copy) == checksum(folder)
+
+
+def test_a_smaller_set_is_the_beginning_of_a_larger_one(folder, tmp_path):
+    few = load(make_small(tmp_path, count=2))
+    np.testing.assert_array_equal(few.signals[:], load(folder).signals[:2])
+
+
+def test_jobs_make_the_same_set(folder, tmp_path):
+    assert checksum(make_small(tmp_path, jobs=2)) == checksum(folder)
+
+
+def test_damage_is_noticed(tmp_path):
+    path = make_small(tmp_path, count=1)
+    np.load(path / 'signals.npy', mmap_mode='r+')[0, 0, 0] ^= 1
+    with pytest.raises(DatasetError, match='checksum'):
+        load(path, verify=True)
+    (path / 'scale.npy').unlink()
+    with pytest.raises(DatasetError, match='cannot read'):
+        load(path)
+
+
+def test_another_set_is_not_overwritten(tmp_path):
+    make_small(tmp_path, count=1)
+    with pytest.raises(DatasetError, match='seed'):
+        make_small(tmp_path, count=1, seed=1)
+
+
+def test_no_position_is_in_two_splits(tmp_path):
+    positions = [load(make_small(tmp_path, split, 3, simulator='torch')).source_position
+                 for split in ('train', 'val', 'test')]
+    every = np.concatenate(positions)
+    assert len(np.unique(every, axis=0)) == len(every)
+
+
+def test_both_simulators_make_the_same_rooms(folder, tmp_path):
+    ours, theirs = load(make_small(tmp_path, simulator='torch')), load(folder)
+    np.testing.assert_array_equal(ours.mic_positions, theirs.mic_positions)
+    difference = np.linalg.norm(ours.signals[:] - theirs.signals[:])
+    assert difference < 0.06 * np.linalg.norm(theirs.signals[:])
+
+
+def test_rooms_too_small_for_their_devices_are_passed_over(tmp_path):
+    """Sixteen microphones at one height do not fit into every room, but into some."""
+    made = make('easy', 16, 'test', tmp_path, 2, speech='synthetic', simulator='torch')
+    scenes = load(made)
+    for mics, source in zip(scenes.mic_positions, scenes.source_position, strict=True):
+        devices = np.vstack([mics, source])
+        apart = np.linalg.norm(devices[:, None] - devices, axis=-1)
+        assert apart[np.triu_indices(17, 1)].min() >= 0.5
+
+
+def test_the_command_makes_a_set(tmp_path, capsys):
+    main(['easy', '--mics', '2', '--split', 'train', 'val', '--count', '1', '--out', str(tmp_path),
+          '--speech', 'synthetic', '--simulator', 'torch'])
+    assert capsys.readouterr().out.count('sha256') == 2
+    for split in ('train', 'val'):
+        assert len(load(tmp_path / f'easy-2-{split}', verify=True)) == 1

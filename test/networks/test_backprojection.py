@@ -1,0 +1,198 @@
+"""The geometry-aware network: what holds before it has learnt anything."""
+
+from nsrp_ros.core.config import BackprojectionConfig
+from nsrp_ros.core.geometry import Grid
+from nsrp_ros.localization.backprojection.torch_batches import Backprojector
+from nsrp_ros.networks.backprojection import Backprojection
+from nsrp_ros.networks.backprojection import floor_posterior
+from nsrp_ros.networks.cell_geometry import area_points
+from nsrp_ros.networks.cell_geometry import whole_room
+from nsrp_ros.training.losses import posterior_loss
+from nsrp_ros.training.losses import presence_loss
+import numpy as np
+import pytest
+import torch
+
+SMALL = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_blocks=1)
+
+
+def network(config=SMALL):
+    """Make a network with random weights everywhere, also where training starts at zero."""
+    torch.manual_seed(0)
+    model = Backprojection(config).eval()
+    for weights in model.parameters():
+        if not weights.any():
+            torch.nn.init.normal_(weights, std=0.1)
+    return model
+
+
+def scene(anechoic):
+    """Return signals, microphones and room of the anechoic scene as a batch of one."""
+    return [torch.as_tensor(a, dtype=torch.float32)[None]
+            for a in (anechoic.signals(), anechoic.mic_positions, anechoic.room_dims)]
+
+
+@torch.inference_mode()
+def test_the_posterior_sums_to_one_on_any_grid(anechoic):
+    """Probabilities of cells, whatever the resolution, the area and the number of mics."""
+    model = network()
+    signals, mics, dims = scene(anechoic)
+    corner = torch.tensor([[[1.0, 0.5, 0.0], [3.0, 2.5, 2.0]]])
+    for area, shape, n_mics in ((whole_room(dims), (3, 10, 12), 6),
+                                (whole_room(dims), (1, 31, 25), 2), (corner, (6, 5, 7), 4)):
+        log_posterior, presence = model(signals[:, :n_mics], mics[:, :n_mics], dims, area, shape)
+        posterior = log_posterior.exp()
+        assert posterior.shape == (1, *shape) and presence.shape == (1,)
+        assert float(posterior.sum()) == pytest.approx(1, abs=1e-4)
+        torch.testing.assert_close(floor_posterior(log_posterior), posterior.sum(dim=1))
+
+
+def test_areas_are_divided_as_grids_are():
+    """Each scene of a batch has its own cells, those of geometry.Grid."""
+    area = torch.tensor([[[0.0, 0, 0], [6, 5, 3]], [[1, 2, 0.5], [3, 9, 2]]])
+    points = area_points(area, (2, 7, 5))
+    for k, (low, high) in enumerate(area.tolist()):
+        np.testing.assert_allclose(points[k], Grid.over_box(low, high, 5, 7, 2).points(),
+                                   atol=1e-6)
+
+
+@torch.inference_mode()
+def test_gains_do_not_matter(anechoic):
+    """Devices need no calibration."""
+    model = network()
+    signals, mics, dims = scene(anechoic)
+    gains = torch.tensor([0.01, 1, 3, 0.2, 10, 0.5])[:, None]
+    rest = mics, dims, whole_room(dims), (3, 10, 12)
+    torch.testing.assert_close(model(signals, *rest), model(signals * gains, *rest),
+                               atol=2e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_scenes_of_a_batch_do_not_meet(anechoic):
+    """A scene's posterior is the same alone as beside another one."""
+    model = network()
+    signals, mics, dims = scene(anechoic)
+    shape = 3, 10, 12
+    alone, _ = model(signals, mics, dims, whole_room(dims), shape)
+    two = dims.repeat(2, 1)
+    beside, _ = model(torch.cat([signals, signals.flip(2)]), torch.cat([mics, mics.flip(1)]),
+                      two, whole_room(two), shape)
+    torch.testing.assert_close(beside[:1], alone, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_echoes_are_sought_where_mirrors_put_them(anechoic):
+    """A wall that is moved changes what is seen; without echo features it would not matter."""
+    signals, mics, dims = scene(anechoic)
+    area, shape = whole_room(dims), (3, 10, 12)
+    wider = dims + torch.tensor([0.7, 0.0, 0.0])
+    model = network()
+    model.place.weight.zero_()  # which knows the room's size otherwise
+    here, _ = model(signals, mics, dims, area, shape)
+    there, _ = model(signals, mics, wider, area, shape)
+    assert float((here - there).abs().max()) > 1e-4
+    model.echoes.weight.zero_()
+    here, _ = model(signals, mics, dims, area, shape)
+    there, _ = model(signals, mics, wider, area, shape)
+    torch.testing.assert_close(here, there)
+
+
+def test_a_part_of_the_room_can_be_asked_about(anechoic):
+    """The map tiles the area with as many cells as are asked for; areas outside are refused."""
+    located = Backprojector(network())
+    scene_ = anechoic.signals(), anechoic.mic_positions, anechoic.room_dims
+    estimate = located.estimate(*scene_, area=((1, 0.5), (3, 2.5)), shape=(4, 8))
+    assert estimate.likelihood_map.shape == (4, 8)
+    np.testing.assert_allclose(estimate.x, 1.125 + 0.25 * np.arange(8))
+    np.testing.assert_allclose(estimate.y, 0.75 + 0.5 * np.arange(4))
+    assert (1, 0.5) <= tuple(estimate.position) <= (3, 2.5)
+    assert 0 <= estimate.height <= anechoic.room_dims[2]
+    for area in (((1, 1), (1, 2)), ((-1, 0), (2, 2)), ((0, 0), (99, 2)), (1, 2)):
+        with pytest.raises(ValueError, match='area must be'):
+            located.estimate(*scene_, area=area)
+    with pytest.raises(ValueError, match='a grid needs cells'):
+        located.estimate(*scene_, shape=(0, 5))
+
+
+def test_channels_of_zeros_are_left_out(anechoic):
+    """A dead microphone is as one that is not there; where all are dead, nobody is present."""
+    located = Backprojector(network())
+    signals, mics = anechoic.signals(), np.asarray(anechoic.mic_positions)
+    dead = signals.copy()
+    dead[2] = 0
+    with_it = located.estimate(dead, mics, anechoic.room_dims)
+    rest = [0, 1, 3, 4, 5]
+    without = located.estimate(signals[rest], mics[rest], anechoic.room_dims)
+    np.testing.assert_allclose(with_it.likelihood_map, without.likelihood_map, atol=1e-6)
+    silent = located.estimate(0 * signals, mics, anechoic.room_dims)
+    assert silent.confidence == silent.presence == 0
+    assert np.ptp(silent.likelihood_map) < 1e-9
+
+
+def test_the_loss_is_least_at_the_truth(anechoic):
+    """A posterior that puts all on the right cells scores best; a flat one pays for its doubt."""
+    dims = torch.as_tensor(anechoic.room_dims, dtype=torch.float32)[None]
+    points = area_points(whole_room(dims), (6, 25, 25))
+    source = torch.as_tensor(anechoic.source_position, dtype=torch.float32)[None]
+    near = -40 * (points - source[:, None, None, None]).norm(dim=-1)
+    far = -40 * (points - source.flip(1)[:, None, None, None]).norm(dim=-1)
+    flat = torch.zeros_like(near)
+    right, doubt, wrong = (
+        float(posterior_loss(s.flatten(1).log_softmax(1).view_as(s), points, source, 1.0))
+        for s in (near, flat, far))
+    assert right < doubt < wrong
+    cells = points[0, 0, ..., :2].reshape(-1, 2)
+    away = (cells - source[0, :2]).norm(dim=-1).mean() - 0.5 * torch.cdist(cells, cells).mean()
+    assert doubt == pytest.approx(np.log(25 * 25 * 6) + float(away), rel=1e-4)
+
+
+def test_the_loss_is_proper():
+    """Whoever draws the truth from a posterior scores best by saying just that posterior."""
+    points = area_points(torch.tensor([[[0.0, 0, 0], [4, 3, 1]]]), (1, 3, 4))
+    torch.manual_seed(1)
+    truth = torch.rand(1, 1, 3, 4).flatten(1).softmax(1).view(1, 1, 3, 4)
+    sources = points.reshape(-1, 3)
+
+    def expected(posterior):
+        many = posterior.log().expand(len(sources), -1, -1, -1)
+        loss = posterior_loss(many, points.expand(len(sources), -1, -1, -1, -1), sources, 2.0)
+        return float(truth.flatten() @ loss)
+    for power in (0.5, 0.8, 1.25, 2.0):
+        other = truth ** power
+        assert expected(truth) < expected(other / other.sum())
+
+
+def test_presence_is_learnt_from_both_kinds():
+    """Being right and sure costs least."""
+    talking = torch.tensor([True, False])
+    right, unsure, wrong = (float(presence_loss(torch.tensor(odds), talking))
+                            for odds in ((5.0, -5.0), (0.0, 0.0), (-5.0, 5.0)))
+    assert right < unsure < wrong
+    assert unsure == pytest.approx(np.log(2))
+
+
+def test_a_batch_overfits(anechoic):
+    """Two scenes are learnt by heart: the gradient reaches everything that matters."""
+    rng = np.random.default_rng(1)
+    signals, mics, dims = scene(anechoic)
+    signals = torch.cat([signals, torch.as_tensor(
+        rng.standard_normal(signals.shape), dtype=torch.float32)])
+    mics, dims = mics.repeat(2, 1, 1), dims.repeat(2, 1)
+    area, shape = whole_room(dims), (3, 10, 12)
+    points = area_points(area, shape)
+    source = torch.tensor([[4.23, 3.11, 1.55], [1.2, 1.3, 1.0]])
+    model = network().train()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    losses, reached = [], set()
+    for _ in range(60):
+        log_posterior, presence = model(signals, mics, dims, area, shape)
+        loss = (posterior_loss(log_posterior, points, source, 1.0).mean()
+                + presence_loss(presence, torch.tensor([True, False])))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+        # Not in every step: few channels may all be off for two scenes.
+        reached |= {name for name, p in model.named_parameters() if p.grad.abs().sum() > 0}
+    assert losses[-1] < 0.5 * losses[0]
+    assert reached == {name for name, _ in model.named_parameters()}

@@ -1,0 +1,163 @@
+"""Real rooms as a whole: what is off changes nothing, what is on adds up, mixtures mix."""
+
+from dataclasses import fields
+from dataclasses import replace
+
+from nsrp_ros.simulation.acoustics.directivity import DirectivityConfig
+from nsrp_ros.simulation.acoustics.late_reverberation import TailConfig
+from nsrp_ros.simulation.acoustics.scattering_occlusion import FurnitureConfig
+from nsrp_ros.simulation.acoustics.wall_absorption import WallConfig
+from nsrp_ros.simulation.device_errors import DeviceConfig
+from nsrp_ros.simulation.device_placement import MountingConfig
+from nsrp_ros.simulation.noise import NoiseConfig
+from nsrp_ros.simulation.presets import MixtureConfig
+from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.presets import REAL
+from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.shoebox_rooms import RoomConfig
+from nsrp_ros.simulation.simulator import simulate
+from nsrp_ros.simulation.speech.bank import SpeechBank
+from nsrp_ros.simulation.talker_motion import MotionConfig
+import numpy as np
+import pytest
+import torch
+
+ROOM = RoomConfig(max_order=3)
+PARTS = {
+    'walls': WallConfig(), 'mounting': MountingConfig(clusters=0.5),
+    'directivity': DirectivityConfig(directional_mics=0.5), 'furniture': FurnitureConfig(),
+    'tail': TailConfig(), 'air': True,
+    'devices': DeviceConfig(latency_std=1e-4, late_scenes=0.5, drift_ppm=50, gain_db=10,
+                            tilt_db=1, faulty=0.5, position_error=0.1, room_error=0.1),
+    'noise': NoiseConfig(babble=0.8, hum=0.5), 'motion': MotionConfig(share=0.5)}
+
+
+@pytest.fixture(scope='module')
+def bank():
+    return SpeechBank.synthetic(np.random.default_rng(0), n_talkers=1, seconds=8)
+
+
+def made(config, bank, n_scenes=6, seed=0, **options):
+    return simulate(config, 4, n_scenes, bank, torch.Generator().manual_seed(seed), **options)
+
+
+def same(first, second):
+    """Tell whether scenes are equal to the bit in all that is told and heard."""
+    return all(torch.equal(getattr(first, name), getattr(second, name)) for name in (
+        'signals', 'mic_positions', 'source_position', 'room_dims'))
+
+
+@pytest.mark.parametrize('preset', ['hard', 'easy', 'anechoic_sim'])
+def test_with_all_off_an_ideal_room_is_left_to_the_bit(bank, preset):
+    room = replace(PRESETS[preset], max_order=min(PRESETS[preset].max_order, 5))
+    real = made(RealConfig(room=room), bank)
+    assert same(real, made(room, bank))
+    assert torch.equal(real.true_mic_positions, real.mic_positions)
+
+
+def test_every_part_is_tried():
+    assert set(PARTS) | {'room', 'silent'} == {field.name for field in fields(RealConfig)}
+
+
+@pytest.mark.parametrize('part', PARTS)
+def test_each_part_does_something_by_itself(bank, part):
+    scenes = made(RealConfig(room=ROOM, **{part: PARTS[part]}), bank)
+    assert scenes.signals.shape == (6, 4, 8000) and scenes.signals.isfinite().all()
+    assert not torch.equal(scenes.signals, made(ROOM, bank).signals)
+
+
+def test_all_together_are_reproducible(bank):
+    config = RealConfig(room=ROOM, **PARTS)
+    first = made(config, bank, 12)
+    assert same(first, made(config, bank, 12)) and not same(first, made(config, bank, 12, 1))
+    assert first.signals.isfinite().all() and first.signals.dtype == torch.float32
+    assert (first.signals.abs().amax(dim=-1) > 0).all()
+
+
+def test_little_memory_is_enough(bank):
+    scenes = made(RealConfig(room=ROOM, **PARTS), bank, max_bytes=1)
+    assert len(scenes) == 6 and scenes.signals.isfinite().all()
+
+
+def test_scenes_carry_what_is_told_and_what_is_true(bank):
+    config = RealConfig(room=ROOM, devices=DeviceConfig(position_error=0.1, room_error=0.1))
+    scenes, exact = made(config, bank, 50), made(ROOM, bank, 50)
+    assert torch.equal(scenes.source_position, exact.source_position)
+    assert torch.equal(scenes.true_mic_positions, exact.mic_positions)
+    assert torch.equal(scenes.true_room_dims, exact.room_dims)
+    off = torch.linalg.vector_norm(scenes.mic_positions - scenes.true_mic_positions, dim=-1)
+    assert off.square().mean().sqrt() == pytest.approx(0.1, abs=0.02)
+    assert ((scenes.room_dims / scenes.true_room_dims) - 1).abs().max() > 0.05
+    # What is heard comes from the true places: only what is told differs.
+    torch.testing.assert_close(scenes.signals, exact.signals)
+
+
+def test_a_dead_microphone_hears_only_itself(bank):
+    noise = NoiseConfig(sensor_snr_db=(60.0, 60.0), babble=0.0, hum=0.0)
+    config = RealConfig(room=ROOM, noise=noise, devices=DeviceConfig(faulty=1.0))
+    level_db = 20 * made(config, bank, 20).signals.square().mean(dim=-1).sqrt().log10()
+    below = level_db.amax(dim=1) - level_db.amin(dim=1)
+    dead = below > 40
+    assert 0.2 < dead.float().mean() < 0.8 and (below > 15).all()
+
+
+def test_mixtures_have_their_shares(bank):
+    loud = replace(ROOM, max_order=0, min_dims=(3.0, 3.0, 2.0), max_dims=(4.0, 4.0, 2.5))
+    wide = RealConfig(room=replace(ROOM, max_order=0, min_dims=(8.0, 8.0, 3.0),
+                                   max_dims=(9.0, 9.0, 3.5)), devices=PARTS['devices'])
+    mixture = MixtureConfig((loud, wide), (0.25, 0.75))
+    scenes = made(mixture, bank, 40)
+    small = scenes.true_room_dims[:, 0] < 5
+    assert small.sum() == 10 and small[:20].any() and small[20:].any()  # and shuffled
+    assert torch.equal(scenes.room_dims[small], scenes.true_room_dims[small])
+    # A share of a scene goes by lot.
+    counts = [int((made(mixture, bank, 2, seed).true_room_dims[:, 0] < 5).sum())
+              for seed in range(40)]
+    assert set(counts) == {0, 1} and 0.25 < np.mean(counts) < 0.75
+
+
+def test_the_presets_make_scenes(bank):
+    for preset in ('real', 'mixed'):
+        scenes = made(PRESETS[preset], bank, 5)
+        assert scenes.signals.shape == (5, 4, 8000) and scenes.signals.isfinite().all()
+        assert (scenes.mic_positions <= scenes.room_dims[:, None]).all()
+        apart = torch.cdist(scenes.true_mic_positions, scenes.source_position[:, None])
+        assert apart.min() >= 0.499
+    assert REAL.max_order == 10
+
+
+def test_impossible_mixtures_are_refused():
+    for parts, shares in (((), ()), ((ROOM,), (0.5,)), ((ROOM, ROOM), (1.0,)),
+                          ((ROOM, ROOM), (1.5, -0.5))):
+        with pytest.raises(ValueError, match='share'):
+            MixtureConfig(parts, shares)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU here')
+def test_a_gpu_makes_real_rooms(bank):
+    scenes = simulate(PRESETS['mixed'], 6, 16, bank, torch.Generator('cuda').manual_seed(0),
+                      'cuda')
+    assert scenes.signals.is_cuda and scenes.signals.isfinite().all()
+
+
+def test_silent_scenes_hold_noise_alone(bank):
+    """Where nobody talks there is the noise of the same scene, and nothing to locate."""
+    noise = NoiseConfig(sensor_snr_db=(20.0, 20.0), babble=0.0, hum=0.0)
+    loud = made(RealConfig(room=ROOM, noise=noise), bank, 12)
+    assert loud.talking.all()
+    some = made(RealConfig(room=ROOM, noise=noise, silent=0.5), bank, 40)
+    power = some.signals.square().mean(dim=(1, 2))
+    assert 8 < int(some.talking.sum()) < 32
+    assert power[~some.talking].max() < 0.1 * power[some.talking].median()
+    with pytest.raises(ValueError, match='silent scenes need noise'):
+        RealConfig(silent=0.1)
+
+
+def test_polarities_can_be_inverted(bank):
+    """An inverted microphone hears the same with the other sign."""
+    upright = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9)), bank).signals
+    turned = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9, inverted=0.5)),
+                  bank).signals
+    alike = torch.nn.functional.cosine_similarity(upright, turned, dim=-1)
+    assert (alike.abs() > 0.99).all()  # but for other noise
+    assert 4 < int((alike < 0).sum()) < 20

@@ -1,0 +1,1 @@
+"""What several test files share: scenes, rigs of real nodes, recorders of bags."""

@@ -1,0 +1,31 @@
+"""A room without echoes, in which everything is known."""
+
+from nsrp_ros.core.geometry import SPEED_OF_SOUND
+import numpy as np
+
+
+def propagate(source_signal, source_position, mic_positions, sample_rate=16000):
+    """Let a signal (T,) reach microphones through free air: (M, T), exact fractional delays."""
+    n_fft = 4 * len(source_signal)
+    spectrum = np.fft.rfft(source_signal, n_fft)
+    frequency = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    distance = np.linalg.norm(np.asarray(mic_positions) - source_position, axis=1)
+    delay = distance / SPEED_OF_SOUND
+    shifted = spectrum * np.exp(-2j * np.pi * frequency * delay[:, None]) / distance[:, None]
+    return np.fft.irfft(shifted, n_fft, axis=1)[:, :len(source_signal)].astype(np.float32)
+
+
+class Anechoic:
+    """A room without walls' echoes: six microphones, one talker who hisses."""
+
+    sample_rate = 16000
+    room_dims = np.array([6.0, 5.0, 3.0])
+    mic_positions = np.array([(0.5, 0.5, 1.0), (5.5, 0.7, 1.4), (5.2, 4.5, 0.8),
+                              (0.6, 4.4, 1.6), (3.1, 0.3, 2.0), (2.8, 4.7, 0.5)])
+    source_position = np.array([4.23, 3.11, 1.55])
+
+    def signals(self, seconds=0.5, seed=0, level=0.05):
+        """Return (M, T) signals of white noise from the source, the loudest at `level` rms."""
+        noise = np.random.default_rng(seed).standard_normal(round(seconds * self.sample_rate))
+        heard = propagate(noise, self.source_position, self.mic_positions, self.sample_rate)
+        return (level * heard / heard.std(axis=1).max()).astype(np.float32)

@@ -1,0 +1,34 @@
+"""Two devices, each with a clock of its own, that record two talkers."""
+
+from nsrp_ros.core.geometry import SPEED_OF_SOUND
+from nsrp_ros.datasets.dechorate import RATE
+import numpy as np
+
+MICS = np.array([(0.5, 0.5, 1.0), (0.9, 0.5, 1.4), (0.5, 1.0, 1.2),
+                 (5.2, 4.5, 0.8), (4.9, 4.4, 1.6), (5.4, 4.0, 1.1)])
+SOURCES = np.array([(4.2, 3.1, 1.5), (1.5, 1.3, 1.6), (2.0, 4.0, 1.2), (4.6, 1.6, 1.5)])
+
+
+def speech(seconds, seed):
+    """Return a function that gives a hiss below 6 kHz at any times (s)."""
+    n = round((seconds + 2) * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(n))
+    spectrum[np.fft.rfftfreq(n, 1 / RATE) > 6000] = 0
+    fine = np.fft.irfft(spectrum, 8 * n) * 8
+    return lambda t: np.interp((t + 1) * RATE * 8, np.arange(8 * n), fine)
+
+
+def record(seconds, skew=0.0):
+    """Let both devices hear talkers who take turns of two seconds; B's samples are too long."""
+    turns = {k: speech(seconds, k) for k in range(len(SOURCES))}
+    devices = []
+    for mics, stretch in ((MICS[:3], 1.0), (MICS[3:], 1 + skew)):
+        t = np.arange(round(seconds * RATE)) / RATE * stretch
+        who = (t // 2).astype(int) % len(SOURCES)
+        signals = np.zeros((len(t), len(mics)), np.float32)
+        for k, source in enumerate(SOURCES):
+            delay = np.linalg.norm(mics - source, axis=1) / SPEED_OF_SOUND
+            for m in range(len(mics)):
+                signals[who == k, m] = turns[k](t[who == k] - delay[m])
+        devices.append(signals)
+    return devices

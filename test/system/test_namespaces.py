@@ -1,0 +1,92 @@
+"""Localizers side by side: each hears its own microphones and nobody else's."""
+
+from nsrp_ros.core.stamps import NS
+from nsrp_ros.core.stamps import stamp_to_ns
+import numpy as np
+import pytest
+from support.node_rig import Rig
+
+OFFSET = np.array([20.0, -7.0])
+
+
+class Room:
+    """One of two rooms: its rig, its place in the map, and where its talker is."""
+
+    def __init__(self, folder, name, domain, origin, mirrored):
+        folder.mkdir()
+        self.rig, self.origin, self.mirrored = Rig(domain, folder, f'/{name}'), origin, mirrored
+        self.name = name
+
+    def start(self, scene):
+        """Start its localizer, with frames of the room's own."""
+        frames = [f'{self.name}_mic_{k}' for k in range(len(scene.mic_positions))]
+        dims = ', '.join(str(d) for d in scene.room_dims)
+        self.rig.start('localizer_node', remap=[f'__ns:=/{self.name}'], method='srp_phat',
+                       room_dims=f'[{dims}]', room_origin=f'[{self.origin[0]}, '
+                       f'{self.origin[1]}, 0.0]', microphone_frames=f'[{", ".join(frames)}]')
+        self.frames = frames
+
+    def place(self, scene, positions):
+        """Return positions of the scene in this room, which may be its mirror image."""
+        positions = np.array(positions, dtype=float)
+        if self.mirrored:
+            positions[..., 0] = scene.room_dims[0] - positions[..., 0]
+        positions[..., :2] += self.origin
+        return positions
+
+    def poses(self):
+        """Return where its poses are, (n, 2), from the map's corner."""
+        return np.array([(m.pose.position.x, m.pose.position.y) for m in self.rig.heard.poses])
+
+
+@pytest.fixture
+def rooms(tmp_path, anechoic):
+    """Start two localizers in one DDS domain, in namespaces and rooms of their own."""
+    rooms = [Room(tmp_path / 'a', 'a', 74, np.zeros(2), False),
+             Room(tmp_path / 'b', 'b', 74, OFFSET, True)]
+    for room in rooms:
+        room.start(anechoic)
+    for room in rooms:
+        room.rig.wait_for_localizer()
+    yield rooms
+    assert [room.rig.close() for room in rooms] == [[0], [0]]
+
+
+def test_two_localizers_hear_only_their_own(rooms, anechoic):
+    """Both work at once, under names of their own; then one is silent, and stays so."""
+    a, b = rooms
+    names = {(ns, name) for name, ns in a.rig.node.get_node_names_and_namespaces()}
+    assert {('/a', 'localizer'), ('/b', 'localizer')} <= names
+    topics = {name for name, _ in a.rig.node.get_topic_names_and_types()}
+    ours = {f'/{ns}/{topic}' for ns in 'ab' for topic in (
+        'audio', 'source_pose', 'source_pose_with_covariance', 'likelihood')}
+    assert ours <= topics and not topics & {'/audio', '/source_pose', '/likelihood'}
+
+    b.rig.now_ns += 1000 * NS  # their clocks need not agree
+    for room in rooms:
+        room.rig.say_info()
+        room.rig.say_frames(room.place(anechoic, anechoic.mic_positions), room.frames)
+    signals = anechoic.signals(2.0)
+    for first in range(0, signals.shape[1], 4000):
+        for room in rooms:
+            room.rig.play(signals[:, first:first + 4000], pace=0.002)
+    for room in rooms:
+        assert room.rig.spin_until(lambda room=room: len(room.rig.heard.poses) >= 3, 20)
+    for room, other in (rooms, rooms[::-1]):
+        truth = room.place(anechoic, anechoic.source_position)[:2]
+        assert np.linalg.norm(room.poses() - truth, axis=1).max() < 0.3
+        assert np.linalg.norm(room.poses() - other.place(
+            anechoic, anechoic.source_position)[:2], axis=1).min() > 1.0
+        times = [stamp_to_ns(m.header.stamp) for m in room.rig.heard.poses]
+        assert all(room.rig.now_ns - 3 * NS < t <= room.rig.now_ns for t in times)
+    for room in rooms:
+        room.rig.spin(0.5)
+    before = len(b.rig.heard.poses)
+    a.rig.play(signals, pace=0.002)
+    b.rig.spin(1.0)
+    assert len(b.rig.heard.poses) == before
+
+    assert a.rig.set_parameters('/a/localizer', min_confidence=0.9).successful
+    assert not b.rig.set_parameters('/b/localizer', min_confidence=1.9).successful
+    named = {'/a/localizer: localization', '/b/localizer: localization'}
+    assert a.rig.spin_until(lambda: {s.name for s in a.rig.heard.status} >= named, 5)
