@@ -9,6 +9,7 @@ Every convention of space and delay in this package is decided here, and only he
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,70 @@ def microphone_pairs(n_mics):
     if n_mics < 2:
         raise ValueError(f'localization needs at least 2 microphones, got {n_mics}')
     return np.stack(np.triu_indices(n_mics, k=1), axis=1)
+
+
+def path_difference(first: Any, second: Any) -> Any:
+    """
+    How much longer the way to a pair's first microphone is than that to its second.
+
+    The one place that decides the sign of every TDOA, lag and echo in this package: it is positive
+    where the first microphone receives the sound later.
+
+    Parameters
+    ----------
+    first, second : float, numpy.ndarray or torch.Tensor
+        Distances from a source, or an image of it, to the first and the second microphone of each
+        pair, metres (or samples, or seconds); of shapes that broadcast. Compiled loops call it
+        with single numbers.
+
+    Returns
+    -------
+    float, numpy.ndarray or torch.Tensor
+        In the same unit.
+
+    """
+    return first - second
+
+
+def cross_spectrum(first: Any, second: Any) -> Any:
+    """
+    Cross-spectrum of a pair, whose inverse transform peaks at the lag of `path_difference`.
+
+    A sound that arrives after d_i seconds has the phase -w d_i, so X_i conj(X_j) has the phase
+    -w (d_i - d_j): that of an impulse d_i - d_j seconds late. A test holds the two together.
+
+    Parameters
+    ----------
+    first, second : complex, numpy.ndarray or torch.Tensor
+        Spectra of the first and the second microphone of each pair.
+
+    Returns
+    -------
+    complex, numpy.ndarray or torch.Tensor
+        Their product, the second conjugated.
+
+    """
+    return first * second.conj()
+
+
+def lags_per_metre(sample_rate: float, step: float = 1) -> float:
+    """
+    Lags that a path difference of one metre makes.
+
+    Parameters
+    ----------
+    sample_rate : float
+        Hertz.
+    step : float
+        Samples from one lag to the next; below 1 where lags are interpolated.
+
+    Returns
+    -------
+    float
+        Lags per metre.
+
+    """
+    return sample_rate / SPEED_OF_SOUND / step
 
 
 def tdoa(points, mic_positions, pairs):
@@ -62,7 +127,7 @@ def tdoa(points, mic_positions, pairs):
     distances = np.stack([
         np.linalg.norm(points - mic, axis=-1) for mic in mic_positions])  # (M, ...)
     pairs = np.asarray(pairs)
-    return (distances[pairs[:, 0]] - distances[pairs[:, 1]]) / SPEED_OF_SOUND
+    return path_difference(distances[pairs[:, 0]], distances[pairs[:, 1]]) / SPEED_OF_SOUND
 
 
 def cell_centres(length, n_cells):
