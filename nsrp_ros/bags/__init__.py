@@ -1,1 +1,1 @@
-"""Recorded bags, read, localized and written without ROS."""
+"""Recorded bags: read, localized and written without ROS."""

@@ -1,8 +1,8 @@
 """
-The message types that are read from bags, and how they are defined.
+The message types that are read from bags, and their definitions.
 
-A bag from before Iron does not bring the definitions of its messages, and without ROS nobody else
-does; rosbags itself knows the common ones.
+A bag from before Iron does not contain the definitions of its messages, and they are not installed
+without ROS; rosbags itself has the common ones.
 """
 
 from nsrp_ros.audio.message_types import SOURCES
@@ -17,7 +17,7 @@ _ROS_DRIVERS = {
         'std_msgs/Header header\naudio_common_msgs/AudioData audio\n',
     INFO: 'uint8 channels\nuint32 sample_rate\nstring sample_format\nuint32 bitrate\n'
           'string coding_format\n'}
-_MGONZS13 = {  # of the same names, but for AudioStamped, by which a bag of them is known
+_MGONZS13 = {  # same names as ros-drivers, but for AudioStamped, which tells them apart
     'audio_common_msgs/msg/AudioData':
         'float32[] float32_data\nint32[] int32_data\nint16[] int16_data\nint8[] int8_data\n'
         'uint8[] uint8_data\n',
@@ -35,4 +35,4 @@ DEFINITIONS = {
     'audio_common_msgs/msg/AudioDataStamped': _ROS_DRIVERS,
     'audio_common_msgs/msg/AudioStamped': _MGONZS13,
     'audio_utils_msgs/msg/AudioFrame': _AUDIO_UTILS}
-"""What has to be known to read each of `KINDS`: definitions by type."""
+"""The definitions that each of `KINDS` needs, by type."""

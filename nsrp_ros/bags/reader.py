@@ -1,7 +1,7 @@
 """
 Audio and transforms in recorded bags, MCAP or SQLite, read without ROS by the `rosbags` library.
 
-Every kind of audio that the node hears is read, by the same code (message_types.py).
+Every kind of audio message that the node supports is decoded by the same code (message_types.py).
 
     with AudioBag('kitchen.mcap') as bag:
         for chunk in bag.chunks():  # samples (n, M), start_ns, sample_rate
@@ -9,110 +9,91 @@ Every kind of audio that the node hears is read, by the same code (message_types
         bag.positions('map', ['mic_0', 'mic_1'], stamp_ns)  # (2, 3) metres
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from collections.abc import Sequence
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from nsrp_ros.audio.rate_check import Pace
+from nsrp_ros.audio.rate_check import RateCheck
 from nsrp_ros.audio.sample_formats import AudioError
-from nsrp_ros.bags.message_definitions import DEFINITIONS
+from nsrp_ros.bags.audio_chunk import BagChunk
 from nsrp_ros.bags.message_definitions import INFO
 from nsrp_ros.bags.message_definitions import KINDS
 from nsrp_ros.bags.message_definitions import TF
+from nsrp_ros.bags.opening import cannot_read
+from nsrp_ros.bags.opening import open_files
 from nsrp_ros.bags.storage import bag_files
 from nsrp_ros.bags.storage import BagError
 from nsrp_ros.bags.transforms import RecordedTransforms
+from nsrp_ros.pipeline.settings import LocalizationSettings
 import numpy as np
-from rosbags.highlevel import AnyReader
+from numpy.typing import NDArray
 from rosbags.highlevel import AnyReaderError
 from rosbags.rosbag2 import ReaderError
-from rosbags.typesys import get_types_from_msg
-from rosbags.typesys import get_typestore
-from rosbags.typesys import Stores
-
-
-@dataclass(frozen=True)
-class BagChunk:
-    """
-    A chunk of recorded audio, or why there is none.
-
-    Attributes
-    ----------
-    samples : numpy.ndarray or None
-        Shape (n, M), float32; None where the message could not be understood.
-    start_ns : int
-        Time of the first sample, nanoseconds.
-    sample_rate : int
-        Hertz.
-    problem : AudioError or None
-        What was wrong.
-
-    """
-
-    samples: np.ndarray | None
-    start_ns: int
-    sample_rate: int
-    problem: AudioError | None = None
 
 
 class AudioBag:
     """
-    A bag with audio in it; use it in a `with` statement.
+    A bag that contains audio; use it in a `with` statement.
 
     Parameters
     ----------
     path : path
         A bag's folder, or its .mcap or .db3 file.
     topic : str, optional
-        Of the audio; may be left out where there is only one.
+        Topic of the audio; may be left out where there is only one.
     info_topic : str, optional
-        Of its AudioInfo; <topic>_info or the only one if left out.
+        Topic of its AudioInfo; <topic>_info or the only one if left out.
     stamp_marks : str, optional
-        What stamps mark, the 'start' or 'end' of a chunk, or 'arrival' to take no notice of
-        them; 'auto' is what the drivers of that kind do.
+        What stamps mark: the 'start' or 'end' of a chunk, or 'arrival' to ignore them; 'auto' is
+        what the drivers of that kind of message do.
 
     Attributes
     ----------
     topic : str
-        Of the audio, once the bag is open.
+        Topic of the audio, once the bag is open.
     count : int
-        How many messages of audio there are.
+        Number of audio messages.
     n_channels : int
-        How many channels the audio that was read last has.
+        Number of channels of the chunk that was read last.
     damage : str
-        What is missing of the bag, a sentence; empty if nothing.
+        A sentence about what is missing of the bag; empty if nothing.
 
     """
 
-    def __init__(self, path, topic=None, info_topic=None, stamp_marks='auto'):
+    def __init__(self, path: str | os.PathLike[str], topic: str | None = None,
+                 info_topic: str | None = None,
+                 stamp_marks: str = LocalizationSettings.stamp_marks) -> None:
         self._path, self._topic, self._info_topic = Path(path), topic, info_topic
         self._stamp_marks = stamp_marks
         self.n_channels = 0
 
-    def __enter__(self):
+    def __enter__(self) -> 'AudioBag':
         """
-        Open the bag, and read everything but the audio.
+        Open the bag, and read everything except the audio.
 
         Raises
         ------
         BagError
-            If the bag or what is wanted of it is not there.
+            If the bag cannot be opened, or lacks the audio or its AudioInfo.
 
         """
         self._scratch = TemporaryDirectory(prefix='nsrp_bag_')
         try:
             files, self.damage = bag_files(self._path, Path(self._scratch.name))
-            self._reader = _open(files)
+            self._reader = open_files(files)
         except BagError:
             self._scratch.cleanup()
             raise
         except (AnyReaderError, ReaderError, OSError, AssertionError) as error:
             self._scratch.cleanup()
-            raise BagError(_cannot_read(self._path, error)) from error
+            raise BagError(cannot_read(self._path, error)) from error
         try:
             self._audio = self._choose_audio()
             self.topic, self._source = self._audio.topic, KINDS[self._audio.msgtype]
-            self._stamp_marks = self._what_stamps_mark()
+            self._stamp_marks = self._resolved_stamp_marks()
             self.count = self._audio.msgcount
             self._infos = self._read_infos()
             self._transforms = self._read_transforms()
@@ -121,12 +102,12 @@ class AudioBag:
             raise
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         """Close the bag."""
         self._reader.close()
         self._scratch.cleanup()
 
-    def _choose_audio(self):
+    def _choose_audio(self) -> Any:
         found = [c for c in self._reader.connections if c.msgtype in KINDS]
         names = ', '.join(sorted({c.topic for c in found})) or 'none'
         if self._topic is not None:
@@ -139,19 +120,19 @@ class AudioBag:
                                       for c in self._reader.connections})) or 'none'
             raise BagError(f'{self._path} has no audio; its topics: {every}'
                            + (f' ({self.damage})' if self.damage else ''))
-        # A stamped topic says more than the same audio without stamps.
+        # A stamped topic is preferred to the same audio without stamps.
         found = [c for c in found if KINDS[c.msgtype].stamped] or found
         if len({c.topic for c in found}) > 1:
             raise BagError(f'{self._path} has several topics with audio ({names}): choose one '
                            'with --topic')
         return found[0]
 
-    def _what_stamps_mark(self):
+    def _resolved_stamp_marks(self) -> str:
         if not self._source.stamped or self._stamp_marks == 'auto':
             return self._source.stamp_marks
         return self._stamp_marks
 
-    def _messages(self, connections):
+    def _messages(self, connections: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Iterate over (time, message) of connections."""
         if not connections:
             return
@@ -160,10 +141,10 @@ class AudioBag:
                 yield time_ns, self._reader.deserialize(data, connection.msgtype)
         except (AnyReaderError, ReaderError, OSError, EOFError, ValueError, AssertionError,
                 RuntimeError) as error:
-            raise BagError(_cannot_read(self._path, error)) from error
+            raise BagError(cannot_read(self._path, error)) from error
 
-    def _read_infos(self):
-        """Read what the audio is, and from when on: a list of (time, AudioInfo)."""
+    def _read_infos(self) -> list[tuple[int, Any]]:
+        """Read the AudioInfo messages: a list of (time, AudioInfo)."""
         if not self._source.info:
             return []
         found = [c for c in self._reader.connections if c.msgtype == INFO]
@@ -178,7 +159,7 @@ class AudioBag:
                            f'on {wanted}; topics with AudioInfo: {names}')
         return infos
 
-    def _read_transforms(self):
+    def _read_transforms(self) -> RecordedTransforms:
         transforms = RecordedTransforms(self._reader.start_time)
         for connection in self._reader.connections:
             if connection.msgtype == TF:
@@ -186,23 +167,24 @@ class AudioBag:
                     transforms.add(message, connection.topic.endswith('tf_static'))
         return transforms
 
-    def positions(self, frame_id, frames, stamp_ns):
+    def positions(self, frame_id: str, frames: Sequence[str],
+                  stamp_ns: int) -> tuple[NDArray[np.float64], dict[str, str]]:
         """
-        Return where frames were at a time.
+        Return the positions of frames at a time.
 
         Parameters
         ----------
         frame_id : str
-            In which frame.
+            The frame that positions are given in.
         frames : sequence of str
-            M frames.
+            The M frames.
         stamp_ns : int
-            Nanoseconds.
+            The time, nanoseconds.
 
         Returns
         -------
         tuple of numpy.ndarray and dict
-            (M, 3) metres, NaN where a frame is not known at that time; and why, by frame.
+            (M, 3) metres, NaN where a frame is not known at that time; and the reasons, by frame.
 
         """
         found, missing = np.full((len(frames), 3), np.nan), {}
@@ -213,9 +195,9 @@ class AudioBag:
                 missing[frame] = str(error)
         return found, missing
 
-    def transform(self, frame_id, frame, stamp_ns):
+    def transform(self, frame_id: str, frame: str, stamp_ns: int) -> NDArray[np.float64]:
         """
-        Look up the transform, shape (4, 4), that takes points of a frame to another.
+        Look up the transform, shape (4, 4), from a frame to frame_id.
 
         Raises
         ------
@@ -225,58 +207,33 @@ class AudioBag:
         """
         return self._transforms.lookup(frame_id, frame, stamp_ns)
 
-    def chunks(self):
+    def chunks(self) -> Iterator[BagChunk]:
         """
         Iterate over the audio in the order of its recording.
 
         Yields
         ------
         BagChunk
-            Also for messages that cannot be understood, with their problem.
+            Also for messages that cannot be decoded, with their problem.
 
         Raises
         ------
         BagError
-            Where the bag ends too early, after everything before it.
+            Where the bag is truncated or damaged, after all chunks before that.
 
         """
         infos, info = list(self._infos), self._infos[0][1] if self._infos else None
-        pace = Pace()
+        rate_check = RateCheck()
         for time_ns, message in self._messages([self._audio]):
             while infos and infos[0][0] <= time_ns:
                 newer = infos.pop(0)[1]
-                info, pace = newer, pace if newer == info else Pace()
+                rate_check = rate_check if newer == info else RateCheck()
+                info = newer
             try:
                 chunk = self._source.chunk(message, info, self._stamp_marks, time_ns)
-                pace.check(chunk)
+                rate_check.check(chunk)
             except AudioError as problem:
                 yield BagChunk(None, time_ns, 0, problem)
             else:
                 self.n_channels = chunk.samples.shape[1]
                 yield BagChunk(chunk.samples, chunk.start_ns, chunk.sample_rate)
-
-
-def _open(files):
-    """Open a bag's files with the definitions that the audio in them needs."""
-    definitions = {}
-    while True:
-        store = get_typestore(Stores.ROS2_HUMBLE)
-        for name, text in definitions.items():
-            store.register(get_types_from_msg(text, name))
-        reader = AnyReader(files, default_typestore=store)
-        reader.open()
-        # Only one of the two packages of the same name can be in a robot, and so in its bags.
-        wanted = {}
-        for connection in reader.connections:
-            if connection.msgtype in KINDS:
-                wanted |= DEFINITIONS[connection.msgtype]
-        if wanted == definitions:
-            return reader
-        reader.close()
-        definitions = wanted
-
-
-def _cannot_read(path, error):
-    """Say why a bag cannot be read."""
-    return (f'{path} cannot be read here ({error or type(error).__name__}): it is truncated or '
-            'damaged. `mcap recover` or `ros2 bag reindex` may repair it')

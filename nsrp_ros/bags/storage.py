@@ -1,33 +1,34 @@
-"""Which files a bag is, and what is left of one whose recorder was killed."""
+"""The files of a bag, and the repair of one whose recorder was killed."""
 
+from pathlib import Path
 import struct
 
 MAGIC = b'\x89MCAP0\r\n'
 # A footer without a summary (opcode 2, twenty bytes of zeros): readers then scan the whole file.
 _END = struct.pack('<BQ20x', 2, 20) + MAGIC
-_COPIED = 2 ** 24  # bytes at a time
+_COPIED = 2 ** 24  # bytes copied at a time
 
 
 class BagError(Exception):
-    """A bag that cannot be used; the text says why, and what to do."""
+    """A bag that cannot be used; the text says why, and what helps."""
 
 
-def bag_files(path, scratch):
+def bag_files(path: Path, scratch: Path) -> tuple[list[Path], str]:
     """
-    Find what is to be read.
+    Find the files of a bag.
 
     Parameters
     ----------
     path : pathlib.Path
         A bag's folder, or its .mcap or .db3 file.
     scratch : pathlib.Path
-        A folder for what has to be mended.
+        A folder for repaired copies.
 
     Returns
     -------
     tuple of list of pathlib.Path and str
-        The bag itself, or its files where it has lost its metadata or a file of it its end; and a
-        sentence about what is missing, empty if nothing.
+        The bag itself, or its files where its metadata is missing or one of them is truncated;
+        and a sentence about what is missing, empty if nothing.
 
     Raises
     ------
@@ -51,12 +52,12 @@ def bag_files(path, scratch):
     truncated = [file for file in files if file.suffix == '.mcap' and not _has_end(file)]
     if whole and not truncated:
         return [path], ''
-    mended = [_mend(file, scratch) if file in truncated else file for file in files]
+    repaired = [_repair(file, scratch) if file in truncated else file for file in files]
     names = ', '.join(file.name for file in truncated)
-    return mended, f'{names} is truncated: only what is whole of it was read' if names else ''
+    return repaired, f'{names} is truncated: only what is whole of it was read' if names else ''
 
 
-def _has_end(file):
+def _has_end(file: Path) -> bool:
     with file.open('rb') as stream:
         stream.seek(0, 2)
         if stream.tell() < 2 * len(MAGIC):
@@ -65,10 +66,10 @@ def _has_end(file):
         return stream.read() == MAGIC
 
 
-def _mend(file, scratch):
-    """Copy an MCAP's whole records, and end it."""
-    mended = scratch / file.name
-    with file.open('rb') as source, mended.open('wb') as target:
+def _repair(file: Path, scratch: Path) -> Path:
+    """Copy the complete records of an MCAP file, and append a footer."""
+    repaired = scratch / file.name
+    with file.open('rb') as source, repaired.open('wb') as target:
         size = source.seek(0, 2)
         source.seek(0)
         if source.read(len(MAGIC)) != MAGIC:
@@ -77,14 +78,14 @@ def _mend(file, scratch):
         while end + 9 <= size:
             source.seek(end)
             opcode, length = struct.unpack('<BQ', source.read(9))
-            # What comes after the data (opcode 15) sums up a file that is another one now.
+            # The summary after the data (opcode 15) would not match the truncated file.
             if opcode == 15 or end + 9 + length > size:
                 break
             end += 9 + length
         source.seek(0)
         while end:
-            part = source.read(min(end, _COPIED))
-            target.write(part)
-            end -= len(part)
+            block = source.read(min(end, _COPIED))
+            target.write(block)
+            end -= len(block)
         target.write(_END)
-    return mended
+    return repaired

@@ -1,5 +1,5 @@
 """
-How well two talkers are followed, one standing and one walking, both with pauses.
+How well two talkers are tracked, one standing and one walking, both with pauses.
 
     python -m nsrp_ros.evaluation.tracking --scenes 50
 
@@ -11,13 +11,15 @@ the folder's cache: what is run again only tracks.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
-from dataclasses import replace
 import hashlib
 import json
 from pathlib import Path
 import sys
+from typing import Any
 
+from nsrp_ros.audio.windowing import Window
 from nsrp_ros.audio.windowing import WindowBuffer
 from nsrp_ros.core.config import WindowConfig
 from nsrp_ros.core.estimate import Estimate
@@ -27,28 +29,27 @@ from nsrp_ros.evaluation.tracking_metrics import draw
 from nsrp_ros.evaluation.tracking_metrics import judge
 from nsrp_ros.evaluation.tracking_metrics import summarize
 from nsrp_ros.localization.localizer import Localizer
-from nsrp_ros.localization.occupancy_grid import occupancy
-from nsrp_ros.localization.occupancy_grid import square_map
+from nsrp_ros.pipeline.settings import LocalizationSettings
+from nsrp_ros.pipeline.settings import Room
+from nsrp_ros.pipeline.talkers import LikelihoodMap
+from nsrp_ros.pipeline.talkers import MapTracker
+from nsrp_ros.simulation.conversations import Conversation
 from nsrp_ros.simulation.conversations import ConversationConfig
-from nsrp_ros.simulation.conversations import converse
+from nsrp_ros.simulation.conversations import simulate_conversation
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
-from nsrp_ros.tracking.peaks import find_peaks
-from nsrp_ros.tracking.tracker import TalkerTracker
 from nsrp_ros.tracking.tracker import TrackingConfig
 import numpy as np
 from tqdm import tqdm
 
-RESOLUTION = 0.1
-"""Metres a side of the node's map."""
-MIN_CONFIDENCE = 0.5
-"""Below which the node publishes no pose by default, and the tracker does not listen."""
+_SETTINGS = LocalizationSettings()  # as the node's parameters are by default
 KNOWN_AFTER = WindowConfig().length
 """Seconds after his first word from which on a talker has to be known."""
 COMMAND = 'python -m nsrp_ros.evaluation.tracking'
 
 
-def look(conversation, localizer, keep=None):
+def locate_windows(conversation: Conversation, localizer: Localizer,
+                   keep: Path | None = None) -> list[tuple[float, Estimate]]:
     """
     Localize every window of a conversation.
 
@@ -74,34 +75,24 @@ def look(conversation, localizer, keep=None):
                     for time, position, likelihood, confidence in zip(
                         kept['time'], kept['position'], kept['map'], kept['confidence'],
                         strict=True)]
-    buffer, looks = WindowBuffer(), []
+    buffer, estimates = WindowBuffer(), []
     for window in buffer.push(conversation.signals.T, 0, conversation.sample_rate):
-        looks.append((window.stamp_ns / NS, localizer.locate(
+        assert isinstance(window, Window)  # one recording has no seam
+        estimates.append((window.stamp_ns / NS, localizer.locate(
             window.signals, window.sample_rate, conversation.mic_positions,
             conversation.room_dims)))
     if keep is not None:
         keep.parent.mkdir(parents=True, exist_ok=True)
-        estimates = [estimate for _, estimate in looks]
+        maps = [estimate for _, estimate in estimates]
         np.savez_compressed(
-            keep, time=[time for time, _ in looks], x=estimates[0].x, y=estimates[0].y,
-            position=[e.position for e in estimates], map=[e.likelihood_map for e in estimates],
-            confidence=[e.confidence for e in estimates])
-    return looks
+            keep, time=[time for time, _ in estimates], x=maps[0].x, y=maps[0].y,
+            position=[e.position for e in maps], map=[e.likelihood_map for e in maps],
+            confidence=[e.confidence for e in maps])
+    return estimates
 
 
-def peaks_of(estimate, room_dims, config):
-    """Return an estimate's peaks, found on the map that the node draws, as tracker_node does."""
-    if estimate.confidence < MIN_CONFIDENCE:
-        return []
-    cells = occupancy(square_map(estimate, room_dims, RESOLUTION))
-    y, x = ((np.arange(n) + 0.5) * RESOLUTION for n in cells.shape)
-    peaks = find_peaks(np.where(cells < 0, np.nan, cells), x, y, config)
-    if peaks and np.linalg.norm(estimate.position - peaks[0].position) <= config.radius:
-        peaks[0] = replace(peaks[0], position=estimate.position)
-    return peaks
-
-
-def follow(conversation, looks, config):
+def track_talkers(conversation: Conversation, estimates: Sequence[tuple[float, Estimate]],
+                  config: TrackingConfig) -> list[dict[str, Any]]:
     """
     Track the talkers of a conversation.
 
@@ -109,8 +100,8 @@ def follow(conversation, looks, config):
     ----------
     conversation : Conversation
         For the truth.
-    looks : list
-        See `look`.
+    estimates : list
+        See `locate_windows`.
     config : TrackingConfig
         Of the tracker.
 
@@ -122,20 +113,25 @@ def follow(conversation, looks, config):
         talks.
 
     """
-    tracker, steps = TalkerTracker(config), []
+    tracker, steps = MapTracker(config), []
     first = np.array([turns[0, 0] for turns in conversation.turns])
-    floor = np.stack([np.zeros(2), conversation.room_dims[:2]])
-    for time, estimate in looks:
-        peaks = peaks_of(estimate, conversation.room_dims, config.peaks)
-        talkers = tracker.update(round(time * NS), peaks, floor)
+    room = Room((0.0, 0.0, 0.0), tuple(conversation.room_dims))
+    for time, estimate in estimates:
+        stamp_ns = round(time * NS)
+        likelihood_map = LikelihoodMap.of_estimate(estimate, room, _SETTINGS.map_resolution)
+        if estimate.confidence >= _SETTINGS.min_confidence:
+            talkers = tracker.update(stamp_ns, likelihood_map, estimate.position)
+        else:
+            talkers = tracker.update_without_detections(stamp_ns, likelihood_map)
         steps.append({
-            'time': time, 'peaks': peaks, 'tracks': {t.number: t.position for t in talkers},
+            'time': time, 'peaks': tracker.peaks,
+            'tracks': {t.number: t.position for t in talkers},
             'truth': conversation.positions(time)[:, :2], 'known': time >= first + KNOWN_AFTER,
             'talking': conversation.talking(time - WindowConfig().length, time)})
     return steps
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -157,11 +153,13 @@ def main(arguments=None):
     what = json.dumps([options.method, fingerprint(options.method), asdict(scenery), options.mics,
                        bank.checksum()], sort_keys=True)
     known = hashlib.sha256(what.encode()).hexdigest()[:16]  # all that a map depends on
-    scenes, judged = [], []
+    scenes: list[tuple[Conversation, list[dict[str, Any]]]] = []
+    judged = []
     for seed in tqdm(range(options.seed, options.seed + options.scenes), unit='scene'):
-        conversation = converse(scenery, options.mics, bank, seed)
-        looks = look(conversation, localizer, options.out / 'cache' / f'{known}-{seed}.npz')
-        steps = follow(conversation, looks, config)
+        conversation = simulate_conversation(scenery, options.mics, bank, seed)
+        estimates = locate_windows(conversation, localizer,
+                                   options.out / 'cache' / f'{known}-{seed}.npz')
+        steps = track_talkers(conversation, estimates, config)
         if len(scenes) < 4:
             scenes.append((conversation, steps))
         judged.append(judge(steps))

@@ -1,49 +1,43 @@
 """
-From chunks of audio to estimates, between the node's subscriptions and its publishers.
+From chunks of audio to estimates, between a node's subscriptions and its publishers.
 
-    audio callback  -> windows without a seam -> bounded queue
-    worker thread   -> once the transforms are there: positions at the audio's time
-                    -> Localizer.locate -> publish
+    audio callback -> contiguous windows -> bounded queue
+    queue's thread -> once the transforms have arrived: positions at the audio's time
+                   -> screening -> Localizer.locate -> publish
 
-A window that cannot be trusted is skipped, with its reason counted; no pose is ever made up. Every
-window that is cut is counted, and so is what became of it: located, or skipped for one reason.
+A window that cannot be trusted is skipped, and its reason is counted; no pose is ever invented.
+Every window that is cut is counted, and so is its outcome: located, or skipped for one reason.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
 import threading
 import time
 
-from nsrp_ros.audio.device_clocks import Ensemble
+from nsrp_ros.audio.device_clocks import DeviceClocks
+from nsrp_ros.audio.message_types import Chunk
 from nsrp_ros.audio.multi_device import DeviceWindows
 from nsrp_ros.audio.sample_clock import Discontinuity
-from nsrp_ros.audio.windowing import level_db
+from nsrp_ros.audio.sample_formats import AudioError
+from nsrp_ros.audio.windowing import Window
 from nsrp_ros.audio.windowing import WindowBuffer
-from nsrp_ros.pipeline.window_queue import Worker
+from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.core.skip_reasons import SkipReason
+from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.pipeline.interfaces import Microphones
+from nsrp_ros.pipeline.interfaces import PipelineDiagnostics
+from nsrp_ros.pipeline.interfaces import PipelineSettings
+from nsrp_ros.pipeline.interfaces import RoomSource
+from nsrp_ros.pipeline.screening import Channels
+from nsrp_ros.pipeline.screening import check_channels
+from nsrp_ros.pipeline.screening import locate
+from nsrp_ros.pipeline.screening import make_scene
+from nsrp_ros.pipeline.screening import MicrophonePositions
+from nsrp_ros.pipeline.screening import usable_microphones
+from nsrp_ros.pipeline.screening import WindowSkipped
+from nsrp_ros.pipeline.settings import Room
+from nsrp_ros.pipeline.window_queue import WindowQueue
 import numpy as np
-
-CLIPPED = 0.999
-"""Share of full scale from which on a sample is clipped."""
-CLIPPED_SHARE = 0.005
-"""Share of a window's samples from which on a channel is said to be clipped."""
-FAINT_DB = 40.0
-"""A channel this far below the median of the others hears nothing but itself."""
-
-
-class Skip(Exception):
-    """
-    A window that must not be located.
-
-    Parameters
-    ----------
-    reason : str
-        A short name to count under.
-    sentence : str
-        What happened, for people.
-
-    """
-
-    def __init__(self, reason, sentence):
-        super().__init__(sentence)
-        self.reason = reason
 
 
 class Pipeline:
@@ -53,103 +47,110 @@ class Pipeline:
     Parameters
     ----------
     config : callable
-        Returns the NodeConfig in force.
-    localizer : nsrp_ros.localization.localizer.Localizer
-        Used in the worker's thread only.
-    microphones : FrameMicrophones, PoseArrayMicrophones or FixedMicrophones
-        Where they are.
-    room : FixedRoom or MapRoom
-        Where they are in.
-    status : nsrp_ros.ros.localizer_diagnostics.Status
-        Told of everything.
+        Returns the settings in force.
+    localizer : Localizer
+        Called in the queue's thread only.
+    microphones : Microphones
+        Gives their positions.
+    room : RoomSource
+        Gives the room.
+    diagnostics : PipelineDiagnostics
+        Counts what happens.
     publish : callable
-        Called in the worker's thread with the estimate, its window and the room.Room.
+        Called in the queue's thread with the estimate, its window and the Room.
 
     """
 
-    def __init__(self, config, localizer, microphones, room, status, publish):
+    def __init__(self, config: Callable[[], PipelineSettings], localizer: Localizer,
+                 microphones: Microphones, room: RoomSource, diagnostics: PipelineDiagnostics,
+                 publish: Callable[[Estimate, Window, Room], None]) -> None:
         self._config = config
         self._localizer = localizer
         self._microphones = microphones
         self._room = room
-        self._status = status
+        self._diagnostics = diagnostics
         self._publish = publish
         self._stopping = threading.Event()
-        self._gone = frozenset()  # what was missing at the last window, and is not waited for
-        self._last_ns = None
+        # Microphones that were missing at the last window, and are not waited for.
+        self._missing: frozenset[str] = frozenset()
+        self._last_ns: int | None = None
         now = config()
         self._topics = now.audio_topics
-        self._ensemble = None
+        self._device_clocks: DeviceClocks | None = None
         stamped = now.stamps != 'arrival'
+        self._buffer: WindowBuffer | None = None
+        self._devices: DeviceWindows | None = None
         if len(self._topics) == 1:
-            self._alone = WindowBuffer(now.window, stamped)
+            self._buffer = WindowBuffer(now.window, stamped)
         else:
-            self._alone = None
             self._devices = DeviceWindows(
                 now.window, now.topic_channels, localizer.config.sample_rate,
                 lambda: config().device_timeout, stamped)
             if now.device_clocks == 'separate':
-                self._ensemble = Ensemble(self._devices, now.max_clock_offset)
-        self._worker = Worker(self._process, now.queue_size, self._ready)
+                self._device_clocks = DeviceClocks(self._devices, now.max_clock_offset)
+        self._queue = WindowQueue(self._process, now.queue_size, self._ready)
 
-    def hear(self, device, chunk):
-        """Take a device's chunk in and queue what it completes; nothing slow happens here."""
-        self._status.heard(self._topics[device])
+    def push(self, device: int, chunk: Chunk) -> None:
+        """Add a device's chunk and queue the windows that it completes; returns at once."""
+        self._diagnostics.received(self._topics[device])
         for item in self._cut(device, chunk):
             if isinstance(item, Discontinuity):
-                if item.kind == 'clock jump' and self._ensemble is not None:
-                    self._ensemble.forget(device)
-                self._status.skip(item.kind, f'{item.kind} of {item.seconds:+.3f} s in '
-                                  f'{self._topics[device]}; what was buffered before it is '
-                                  'dropped')
+                if item.kind == SkipReason.CLOCK_JUMP and self._device_clocks is not None:
+                    self._device_clocks.forget(device)
+                self._diagnostics.skip(item.kind, f'{item.kind} of {item.seconds:+.3f} s in '
+                                       f'{self._topics[device]}; what was buffered before it is '
+                                       'dropped')
                 continue
-            self._status.cut()
-            if self._worker.put((item, time.monotonic())) is not None:
-                self._status.skip_window('queue full', 'the localizer is slower than the audio; '
-                                         'the oldest window is dropped')
+            self._diagnostics.cut()
+            if self._queue.put((item, time.monotonic())) is not None:
+                self._diagnostics.skip_window(
+                    SkipReason.QUEUE_FULL, 'the localizer is slower than the audio; the oldest '
+                    'window is dropped')
 
-    def fault(self, device, error):
+    def fault(self, device: int, error: AudioError) -> None:
         """Count audio of a device that could not be decoded."""
-        self._status.heard(self._topics[device])
-        # The samples around a lost chunk do not belong together.
-        if self._alone is not None:
-            self._alone.reset()
-        else:
+        self._diagnostics.received(self._topics[device])
+        # The samples before and after a lost chunk are not contiguous.
+        if self._buffer is not None:
+            self._buffer.reset()
+        elif self._devices is not None:
             self._devices.reset(device)
-        self._status.skip(error.reason, str(error) if self._alone is not None else
-                          f'{self._topics[device]}: {error}')
+        self._diagnostics.skip(error.reason, str(error) if self._buffer is not None else
+                               f'{self._topics[device]}: {error}')
 
-    def close(self):
-        """Let the window in hand finish, and publish nothing any more."""
+    def close(self) -> None:
+        """Let the current window finish, and publish nothing more."""
         self._stopping.set()
-        for _ in self._worker.stop():
+        for _ in self._queue.stop():
             self._skip_stopped()
 
-    def _skip_stopped(self):
-        self._status.skip_window('stopped', 'the node stopped before the window was located')
+    def _skip_stopped(self) -> None:
+        self._diagnostics.skip_window(
+            SkipReason.STOPPED, 'the node stopped before the window was located')
 
-    def _cut(self, device, chunk):
-        if self._alone is not None:
-            return self._alone.push(chunk.samples, chunk.start_ns, chunk.sample_rate)
-        return self._devices.push(device, chunk.samples, chunk.start_ns, chunk.sample_rate)
+    def _cut(self, device: int, chunk: Chunk) -> Iterator[Window | Discontinuity]:
+        if self._devices is not None:
+            return self._devices.push(device, chunk.samples, chunk.start_ns, chunk.sample_rate)
+        assert self._buffer is not None
+        return self._buffer.push(chunk.samples, chunk.start_ns, chunk.sample_rate)
 
-    def _ready(self, item, waited):
-        """Return whether a window's microphones are known, or not worth more waiting."""
+    def _ready(self, item: tuple[Window, float], waited: float) -> bool:
+        """Return whether a window's microphones are known, or no longer worth waiting for."""
         window, _ = item
         if self._stopping.is_set() or waited >= self._config().transform_timeout:
             return True
         try:
-            if self._gone and self._last_ns is not None:
-                # Known by now for the last window's time: it was late, and has not left.
-                self._gone &= self._microphones.positions(
+            if self._missing and self._last_ns is not None:
+                # One that is known by now for the last window's time is only late.
+                self._missing &= self._microphones.positions(
                     self._last_ns, len(window.signals)).late
             late = self._microphones.positions(window.stamp_ns, len(window.signals)).late
-        except Exception:  # noqa: B902  whatever it is, locating says it in its place
+        except Exception:  # noqa: B902  `_locate` meets the same error, and reports it
             return True
-        return not late - self._gone
+        return not late - self._missing
 
-    def _process(self, item):
-        """Locate one window and publish, or count why not; runs in the worker's thread."""
+    def _process(self, item: tuple[Window, float]) -> None:
+        """Locate one window and publish, or count why not; runs in the queue's thread."""
         window, arrived = item
         try:
             estimate, room = self._locate(window)
@@ -157,74 +158,53 @@ class Pipeline:
                 self._skip_stopped()
                 return
             self._publish(estimate, window, room)
-        except Skip as skip:
-            self._status.skip_window(skip.reason, str(skip))
+        except WindowSkipped as skipped:
+            self._diagnostics.skip_window(skipped.reason, str(skipped))
             return
-        except Exception as error:  # noqa: B902  whatever it is, the next window may be well
+        except Exception as error:  # noqa: B902  the next window may be all right
             if self._stopping.is_set():
                 self._skip_stopped()
             else:
-                self._status.skip_window('error', f'{type(error).__name__}: {error}')
+                self._diagnostics.skip_window(SkipReason.ERROR, f'{type(error).__name__}: {error}')
             return
-        self._status.located(estimate, window.stamp_ns, time.monotonic() - arrived)
+        self._diagnostics.located(estimate, window.stamp_ns, time.monotonic() - arrived)
 
-    def _locate(self, window):
-        config = self._config()
-        signals = window.signals
-        self._status.devices(
+    def _locate(self, window: Window) -> tuple[Estimate, Room]:
+        config, room = self._config(), self._room.room
+        clocks = self._device_clocks
+        self._diagnostics.devices(
             {self._topics[k]: why for k, why in window.absent.items()},
-            {self._topics[k]: clock for k, clock in self._ensemble.reports().items()}
-            if self._ensemble is not None else {})
-        finite = np.isfinite(signals).all(axis=1)
-        if not finite.all():
-            raise Skip('NaN', 'NaN or infinity in channels '
-                       f'{np.flatnonzero(~finite).tolist()}')
-        level = level_db(signals)
-        if level.max() < config.silence_threshold_db:
-            raise Skip('silence', f'the loudest channel is at {level.max():.0f} dB full scale')
-        if self._room.room is None:
-            raise Skip('no room', self._room.problem)
-        heard = self._sound(signals, level, window)
-        positions, missing = self._positions(window, self._room.room)
-        usable = np.isfinite(positions).all(axis=1) & heard
-        if self._ensemble is not None:
-            self._ensemble.listen(window, positions, usable, self._room.room.dims)
-            usable &= self._ensemble.believed()
-        self._status.microphones(int(usable.sum()), len(usable), missing)
-        if usable.sum() < config.min_microphones:
-            why = '; '.join(missing.values()) or (
-                'channels are dead, or the clocks of their devices not known yet')
-            raise Skip('too few microphones', f'{usable.sum()} of {len(usable)} microphones are '
-                       f'usable, {config.min_microphones} are needed: {why}')
-        try:
-            return self._localizer.locate(
-                signals[usable], window.sample_rate, positions[usable],
-                self._room.room.dims), self._room.room
-        except ValueError as error:
-            raise Skip('scene', str(error)) from error
+            {self._topics[k]: clock for k, clock in clocks.reports().items()}
+            if clocks is not None else {})
+        channels = check_channels(window.signals, config.silence_threshold_db)
+        if room is None:
+            raise WindowSkipped(SkipReason.NO_ROOM, self._room.problem)
+        self._report(channels, window)
+        found = self._positions(window)
+        usable = usable_microphones(channels, found)
+        if clocks is not None:
+            clocks.update(window, found.positions - np.asarray(room.origin), usable, room.dims)
+            usable &= clocks.synchronised()
+        self._diagnostics.microphones(int(usable.sum()), len(usable), found.missing)
+        scene = make_scene(window, usable, found, room, config.min_microphones)
+        return locate(self._localizer, scene), room
 
-    def _positions(self, window, room):
-        """Return where the microphones were (M, 3), from the room's corner, and who is missing."""
+    def _positions(self, window: Window) -> MicrophonePositions:
         try:
             found = self._microphones.positions(window.stamp_ns, len(window.signals))
         except ValueError as error:
-            raise Skip('channel count', str(error)) from error
-        self._gone, self._last_ns = found.late, window.stamp_ns
-        return found.positions - np.asarray(room.origin), found.missing
+            raise WindowSkipped(SkipReason.CHANNEL_COUNT, str(error)) from error
+        self._missing, self._last_ns = found.late, window.stamp_ns
+        return found
 
-    def _sound(self, signals, level, window):
-        """Return which channels hold sound, and tell of those that do not, or too much."""
-        # A channel that is constant to the last bit is a dead microphone, not a quiet one.
-        dead = ~np.isfinite(level)
-        faint = ~dead & (level < np.median(level[~dead]) - FAINT_DB)
-        clipped = (np.abs(signals) >= CLIPPED).mean(axis=1) > CLIPPED_SHARE
-        if window.absent:  # a device that is not there is named as such
+    def _report(self, channels: Channels, window: Window) -> None:
+        """Report channels that hold no sound, or are clipped."""
+        dead = channels.dead
+        if window.absent:  # absent devices are reported as such
             counts = self._config().topic_channels
             owner = np.repeat(np.arange(len(counts)), counts)
-            named = dead & ~np.isin(owner, list(window.absent))
-        else:
-            named = dead
-        self._status.channels({
-            'dead': np.flatnonzero(named).tolist(), 'silent': np.flatnonzero(faint).tolist(),
-            'clipped': np.flatnonzero(clipped).tolist()})
-        return ~dead & ~faint
+            dead = dead & ~np.isin(owner, list(window.absent))
+        self._diagnostics.channels({
+            'dead': np.flatnonzero(dead).tolist(),
+            'silent': np.flatnonzero(channels.faint).tolist(),
+            'clipped': np.flatnonzero(channels.clipped).tolist()})

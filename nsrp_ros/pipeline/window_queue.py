@@ -1,16 +1,21 @@
-"""A thread with a bounded queue, so that slow work never holds up the audio."""
+"""A thread with a bounded queue, so that slow processing never delays the audio callback."""
 
 from collections import deque
+from collections.abc import Callable
 import threading
 import time
+from typing import Generic
+from typing import TypeVar
+
+Item = TypeVar('Item')
 
 POLL = 0.005
-"""Seconds between two looks at an item that is not ready."""
+"""Seconds between two checks of an item that is not ready."""
 
 
-class Worker:
+class WindowQueue(Generic[Item]):
     """
-    Process items one after another in a thread of its own, the newest at any price.
+    Processes items in order in its own thread, and drops the oldest where it cannot keep up.
 
     Parameters
     ----------
@@ -20,22 +25,23 @@ class Worker:
         How many items may wait; beyond it the oldest is dropped.
     ready : callable, optional
         Called with the oldest item and the seconds that it has waited: whether it can be
-        processed now. An item that is not ready waits in the queue, those behind it as well.
+        processed now. An item that is not ready waits in the queue, and so do those behind it.
         Must not raise.
 
     """
 
-    def __init__(self, process, size, ready=lambda item, waited: True):
+    def __init__(self, process: Callable[[Item], None], size: int,
+                 ready: Callable[[Item, float], bool] = lambda item, waited: True) -> None:
         self._process = process
         self._size = size
         self._ready = ready
-        self._items = deque()  # (item, when it was put)
+        self._items: deque[tuple[Item, float]] = deque()  # item, time of `put`
         self._condition = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
+        self._thread = threading.Thread(target=self._run, name='window_queue', daemon=True)
         self._thread.start()
 
-    def put(self, item):
+    def put(self, item: Item) -> Item | None:
         """Queue an item; return the one that was dropped for it, or None."""
         with self._condition:
             self._items.append((item, time.monotonic()))
@@ -43,14 +49,14 @@ class Worker:
             self._condition.notify()
         return dropped
 
-    def stop(self, timeout=0.7):
+    def stop(self, timeout: float = 0.7) -> list[Item]:
         """
-        Let the item in hand finish, for at most `timeout` seconds, and drop the others.
+        Let the current item finish, for at most `timeout` seconds, and drop the others.
 
         Returns
         -------
         list
-            Those that were dropped, the oldest first.
+            The dropped items, oldest first.
 
         """
         with self._condition:
@@ -61,14 +67,14 @@ class Worker:
         self._thread.join(timeout)
         return dropped
 
-    def _run(self):
+    def _run(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._items or self._stopped)
+                self._condition.wait_for(lambda: bool(self._items) or self._stopped)
                 if self._stopped:
                     return
                 oldest = self._items[0]
-            # Looked at without the lock, so that the audio's thread is not held up by it.
+            # Checked without the lock, so that `put` never waits for it.
             item, since = oldest
             if not self._ready(item, time.monotonic() - since):
                 with self._condition:

@@ -1,34 +1,39 @@
 """
-What differs between the ROS 2 distributions, Humble to Rolling, told apart by what is there.
+What differs between the ROS 2 distributions, Humble to Rolling, detected by what is installed.
 
 Other modules import these names from here; docs/distributions.md lists what was compared.
 """
 
+from typing import TYPE_CHECKING
+
 import rclpy
 from rclpy.clock import ClockType  # its own module, rclpy.clock_type, is not in Humble
 
+if TYPE_CHECKING:
+    from rclpy.lifecycle import LifecycleNode
+
 try:  # from Iron on
     from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble; where both are there, the old name warns
+except ImportError:  # Humble; where both exist, the old name warns
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 __all__ = ['ClockType', 'spin_managed', 'SubscriptionEventCallbacks']
 
 _REFUSED = 'lifecycle state machine transition'
-"""What rclpy's error says of a transition that the state machine refuses."""
+"""Part of the text of rclpy's error about a refused transition."""
 
 
-def spin_managed(node):
+def spin_managed(node: 'LifecycleNode') -> None:
     """
-    Spin a lifecycle node, whatever transitions it is asked for.
+    Spin a lifecycle node, and survive requests for transitions that are not allowed.
 
-    Up to Jazzy, a request for a transition that the node's state does not allow is raised out of
-    the executor, which would end the node; from Kilted on rclpy answers that it failed.
+    Up to Jazzy such a request raises an error out of the executor, which would end the node; from
+    Kilted on rclpy answers that the transition failed.
 
     Parameters
     ----------
     node : rclpy.lifecycle.LifecycleNode
-        Spun until the context is shut down, or something else is raised.
+        Spun until the context is shut down, or another error is raised.
 
     """
     while rclpy.ok():

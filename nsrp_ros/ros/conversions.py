@@ -1,26 +1,30 @@
 """
-ROS messages to and from NumPy and Estimate: pure functions, no node, no clock.
+ROS messages to and from NumPy and Estimate: pure functions without a node or a clock.
 
-Audio has its own: sample_formats.py for the samples, message_types.py for the messages they come
-in.
+Those of audio are in audio/: sample_formats.py for samples, message_types.py for messages.
 """
 
 import array
+from collections.abc import Sequence
 import math
 
+from geometry_msgs.msg import PoseArray
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import OccupancyGrid
+from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.stamps import set_stamp
 from nsrp_ros.localization.occupancy_grid import occupancy
 from nsrp_ros.localization.occupancy_grid import square_map
 from nsrp_ros.localization.occupancy_grid import UNKNOWN
 import numpy as np
+from numpy.typing import NDArray
 
 
-def pose_message(estimate, stamp_ns, frame_id, room_origin):
+def pose_message(estimate: Estimate, stamp_ns: int, frame_id: str,
+                 room_origin: Sequence[float]) -> PoseStamped:
     """
-    Say where the talker is.
+    Convert an estimate to a pose.
 
     Parameters
     ----------
@@ -31,13 +35,13 @@ def pose_message(estimate, stamp_ns, frame_id, room_origin):
     frame_id : str
         The frame that `room_origin` is given in.
     room_origin : sequence of float
-        Where the room's lower corner is, metres.
+        The room's lower corner (x, y, z), metres.
 
     Returns
     -------
     geometry_msgs.msg.PoseStamped
-        At the height of the talker's mouth, or on the floor where the method tells no height.
-        Without a direction: the orientation is the identity.
+        At the height of the talker's mouth, or on the floor where the method estimates no
+        height. The orientation is the identity, as no direction is estimated.
 
     """
     message = PoseStamped()
@@ -51,9 +55,11 @@ def pose_message(estimate, stamp_ns, frame_id, room_origin):
     return message
 
 
-def covariance_message(estimate, stamp_ns, frame_id, room_origin, room_height):
+def covariance_message(estimate: Estimate, stamp_ns: int, frame_id: str,
+                       room_origin: Sequence[float],
+                       room_height: float) -> PoseWithCovarianceStamped:
     """
-    Say where the talker is, and how far from there the talker may be.
+    Convert an estimate to a pose with its covariance.
 
     Parameters
     ----------
@@ -65,9 +71,9 @@ def covariance_message(estimate, stamp_ns, frame_id, room_origin, room_height):
     Returns
     -------
     geometry_msgs.msg.PoseWithCovarianceStamped
-        The covariance of x and y is the posterior's. Of the height no more is said than the
-        room does: the spread of somebody who may be anywhere between floor and ceiling, and of
-        the direction, which is unknown, that of all angles alike.
+        The covariance of x and y is the posterior's. The variance of the height is that of a
+        uniform distribution between floor and ceiling, and that of the angles that of a uniform
+        distribution over all directions, as neither is estimated.
 
     """
     pose = pose_message(estimate, stamp_ns, frame_id, room_origin)
@@ -75,15 +81,16 @@ def covariance_message(estimate, stamp_ns, frame_id, room_origin, room_height):
     message.pose.pose = pose.pose
     covariance = np.diag([0.0] * 3 + [math.pi ** 2 / 3] * 3)
     covariance[:2, :2] = estimate.covariance
-    # Anywhere in the room: about its middle where a height is told, else about the floor.
+    # Uniform in the room's height: about its middle, or about the floor without an estimate.
     covariance[2, 2] = room_height ** 2 / (3 if estimate.height is None else 12)
     message.pose.covariance = covariance.ravel()
     return message
 
 
-def grid_message(estimate, stamp_ns, frame_id, room_origin, room_dims, resolution):
+def grid_message(estimate: Estimate, stamp_ns: int, frame_id: str, room_origin: Sequence[float],
+                 room_dims: Sequence[float], resolution: float) -> OccupancyGrid:
     """
-    Draw the likelihood map as an occupancy grid that RViz and Nav2 accept.
+    Convert the likelihood map to an occupancy grid that RViz and Nav2 accept.
 
     Parameters
     ----------
@@ -115,15 +122,20 @@ def grid_message(estimate, stamp_ns, frame_id, room_origin, room_dims, resolutio
     return message
 
 
-def pose_array_positions(message):
+def pose_array_positions(message: PoseArray) -> NDArray[np.float64]:
     """
     Read microphone positions from a geometry_msgs/PoseArray.
+
+    Parameters
+    ----------
+    message : geometry_msgs.msg.PoseArray
+        A pose for each microphone.
 
     Returns
     -------
     numpy.ndarray
-        Shape (M, 3), metres in the message's frame; NaN for a microphone that is missing, which
-        a pose with a position that is not finite says.
+        Shape (M, 3), metres in the message's frame; NaN for a microphone that is missing,
+        that is, whose pose has a position that is not finite.
 
     """
     positions = np.array([(p.position.x, p.position.y, p.position.z) for p in message.poses],
@@ -132,16 +144,17 @@ def pose_array_positions(message):
     return positions
 
 
-def map_box(message, height):
+def map_box(message: OccupancyGrid,
+            height: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """
-    Read a room's box off a map.
+    Determine the box of a room from a map.
 
     Parameters
     ----------
     message : nav_msgs.msg.OccupancyGrid
-        As a map server latches it.
+        Of a map server.
     height : float
-        The room's, which no map tells, metres.
+        The room's height, which no map has, metres.
 
     Returns
     -------
@@ -151,13 +164,13 @@ def map_box(message, height):
     Raises
     ------
     ValueError
-        If the map is turned against its frame, or nothing in it is known.
+        If the map is rotated against its frame, its size is wrong, or no cell is known.
 
     """
     info = message.info
-    turn = info.origin.orientation
-    # An orientation that nobody filled in is no turn.
-    if max(abs(turn.x), abs(turn.y), abs(turn.z)) > 1e-3:
+    rotation = info.origin.orientation
+    # An orientation of zeros, which was never set, is no rotation.
+    if max(abs(rotation.x), abs(rotation.y), abs(rotation.z)) > 1e-3:
         raise ValueError('the map is turned against its frame; the room must lie along its axes')
     cells = np.asarray(message.data, dtype=np.int8)
     if info.resolution <= 0 or len(cells) != info.width * info.height:

@@ -1,5 +1,5 @@
 """
-Parameters of a node from the fields of a frozen dataclass: declared, validated, changed.
+Node parameters from the fields of a frozen dataclass: declaration, validation, changes.
 
     @dataclass(frozen=True)
     class FollowSettings:
@@ -7,60 +7,49 @@ Parameters of a node from the fields of a frozen dataclass: declared, validated,
 
     config = declare_settings(node, FollowSettings)
 
-What is live may change while the node runs: `updated_settings` makes the dataclass anew, so that
-its own checks see the new values together; all are taken, or none. The rest is read-only.
+Live parameters may change while the node runs: `updated_settings` makes a new instance, so that
+the dataclass checks the new values together; all are accepted, or none. The others are read-only.
 """
 
-from dataclasses import field
+from dataclasses import Field
 from dataclasses import fields
 from dataclasses import replace
+from typing import Any
+from typing import ClassVar
+from typing import Protocol
+from typing import TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange
 from rcl_interfaces.msg import IntegerRange
 from rcl_interfaces.msg import ParameterDescriptor
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import ParameterUninitializedException
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-# An empty list has no type of its own in ROS: a field without a default is declared by its type.
-_LIST_TYPES = {tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
-               tuple[int, ...]: Parameter.Type.INTEGER_ARRAY,
-               tuple[str, ...]: Parameter.Type.STRING_ARRAY}
+
+class Dataclass(Protocol):
+    """Any instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-def setting(default, description, low=None, high=None, live=False):
+Settings = TypeVar('Settings', bound=Dataclass)
+# An empty list has no type in ROS: such a field is declared by the type instead of a default.
+_LIST_TYPES: dict[Any, Parameter.Type] = {
+    tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
+    tuple[int, ...]: Parameter.Type.INTEGER_ARRAY,
+    tuple[str, ...]: Parameter.Type.STRING_ARRAY}
+
+
+def declare_settings(node: Node, config_class: type[Settings]) -> Settings:
     """
-    Make a dataclass field that is a parameter.
-
-    Parameters
-    ----------
-    default : bool, int, float, str or tuple
-        Its type is the parameter's; the annotation says what an empty tuple would hold.
-    description : str
-        What `ros2 param describe` says.
-    low, high : int or float, optional
-        The range, for numbers.
-    live : bool
-        Whether it may change while the node runs.
-
-    Returns
-    -------
-    dataclasses.Field
-        Also with a metadata entry for each of these.
-
-    """
-    return field(default=default, metadata={
-        'description': description, 'range': (low, high), 'live': live})
-
-
-def declare_settings(node, config_class):
-    """
-    Declare every field of a dataclass on a node and read what the user set.
+    Declare every field of a dataclass as a parameter and read the values that the user set.
 
     Parameters
     ----------
     node : rclpy.node.Node
-        Where they are declared.
+        The node of the parameters.
     config_class : type
         A dataclass of `setting` fields.
 
@@ -72,7 +61,7 @@ def declare_settings(node, config_class):
     Raises
     ------
     ValueError, rclpy.exceptions.ParameterException
-        With a sentence about the value that is wrong.
+        With a sentence about the invalid value.
 
     """
     values = {}
@@ -86,43 +75,46 @@ def declare_settings(node, config_class):
         except ParameterUninitializedException:
             value = None
         if value is not None or spec.default != ():
-            values[spec.name] = _fitting(spec, value)
+            values[spec.name] = _converted(spec, value)
     return config_class(**values)
 
 
-def updated_settings(config, parameters):
+def updated_settings(config: Settings, parameters: list[Parameter]
+                     ) -> tuple[Settings, SetParametersResult]:
     """
-    Apply changes that arrive while the node runs.
+    Apply changes of parameters while the node runs.
 
     Parameters
     ----------
     config : object
-        What is in force, of a dataclass of `setting` fields.
+        The settings in force, of a dataclass of `setting` fields.
     parameters : list of rclpy.parameter.Parameter
-        What somebody asks for; names that are not ours are left alone.
+        The requested changes; parameters that are no fields of the dataclass are ignored.
 
     Returns
     -------
     tuple
-        The new configuration and the SetParametersResult; the old one where it was refused.
+        The new settings, or the old ones where a change was refused, and the
+        SetParametersResult.
 
     """
-    ours = {spec.name: spec for spec in fields(config)}
+    specs = {spec.name: spec for spec in fields(config)}
     try:
-        changes = {p.name: _fitting(ours[p.name], p.value) for p in parameters if p.name in ours}
+        changes = {p.name: _converted(specs[p.name], p.value)
+                   for p in parameters if p.name in specs}
         return replace(config, **changes), SetParametersResult(successful=True)
     except (TypeError, ValueError) as error:
         return config, SetParametersResult(successful=False, reason=str(error))
 
 
-def _fitting(spec, value):
-    """Return a parameter's value as the dataclass has it, or refuse it."""
+def _converted(spec: 'Field[Any]', value: Any) -> Any:
+    """Convert a parameter's value to that of the field; ValueError if there is none."""
     if value is None:
         raise ValueError(f'{spec.name} must have a value')
     return tuple(value) if isinstance(spec.default, tuple) else value
 
 
-def _descriptor(spec):
+def _descriptor(spec: 'Field[Any]') -> ParameterDescriptor:
     low, high = spec.metadata['range']
     descriptor = ParameterDescriptor(
         description=spec.metadata['description'], read_only=not spec.metadata['live'])

@@ -1,9 +1,9 @@
-"""The worker's queue is bounded, and loses nothing without a word."""
+"""The queue of windows is bounded, and hands back what it drops."""
 
 import threading
 import time
 
-from nsrp_ros.pipeline.window_queue import Worker
+from nsrp_ros.pipeline.window_queue import WindowQueue
 
 
 def test_items_are_processed_in_order():
@@ -14,54 +14,54 @@ def test_items_are_processed_in_order():
         done.append((item, threading.current_thread().name))
         if item == 9:
             ready.set()
-    worker = Worker(process, size=100)
-    assert [worker.put(k) for k in range(10)] == [None] * 10
+    queue = WindowQueue(process, size=100)
+    assert [queue.put(k) for k in range(10)] == [None] * 10
     assert ready.wait(5)
-    assert done == [(k, 'worker') for k in range(10)]
-    worker.stop()
+    assert done == [(k, 'window_queue') for k in range(10)]
+    queue.stop()
 
 
 def test_the_oldest_is_dropped_and_returned():
-    """While one item is in hand, only `size` others wait; the dropped ones are handed back."""
+    """While one item is processed, only `size` others wait; the dropped ones are handed back."""
     started, go, done = threading.Event(), threading.Event(), []
 
     def process(item):
         started.set()
         go.wait(5)
         done.append(item)
-    worker = Worker(process, size=2)
-    worker.put(0)
+    queue = WindowQueue(process, size=2)
+    queue.put(0)
     assert started.wait(5)
-    assert [worker.put(k) for k in range(1, 6)] == [None, None, 1, 2, 3]
+    assert [queue.put(k) for k in range(1, 6)] == [None, None, 1, 2, 3]
     go.set()
     deadline = time.monotonic() + 5
     while len(done) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert done == [0, 4, 5]
-    worker.stop()
+    queue.stop()
 
 
-def test_stopping_waits_for_the_item_in_hand_only():
-    """What waits is dropped and handed back; afterwards nothing runs."""
+def test_stopping_waits_for_the_current_item_only():
+    """Waiting items are dropped and handed back; afterwards nothing is processed."""
     started, done = threading.Event(), []
 
     def process(item):
         started.set()
         time.sleep(0.1)
         done.append(item)
-    worker = Worker(process, size=5)
+    queue = WindowQueue(process, size=5)
     for k in range(4):
-        worker.put(k)
+        queue.put(k)
     assert started.wait(5)
-    assert worker.stop() == [1, 2, 3]
+    assert queue.stop() == [1, 2, 3]
     assert done == [0]
 
 
-def test_what_is_not_ready_waits_in_the_queue():
-    """Items keep their order while the oldest waits, and the bound holds then, too."""
+def test_an_item_that_is_not_ready_waits_in_the_queue():
+    """Items keep their order while the oldest waits, and the queue stays bounded."""
     ready, done = threading.Event(), []
-    worker = Worker(done.append, size=3, ready=lambda item, waited: ready.is_set())
-    assert [worker.put(k) for k in range(5)] == [None, None, None, 0, 1]
+    queue = WindowQueue(done.append, size=3, ready=lambda item, waited: ready.is_set())
+    assert [queue.put(k) for k in range(5)] == [None, None, None, 0, 1]
     time.sleep(0.05)
     assert done == []
     ready.set()
@@ -69,21 +69,21 @@ def test_what_is_not_ready_waits_in_the_queue():
     while len(done) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert done == [2, 3, 4]
-    worker.stop()
+    queue.stop()
 
 
-def test_nobody_waits_for_ever():
-    """The item is told how long it has waited, and stopping does not wait for it at all."""
+def test_waiting_ends_after_a_time_and_when_stopping():
+    """`ready` receives the seconds that an item has waited; stopping drops it at once."""
     done = []
-    worker = Worker(done.append, size=3, ready=lambda item, waited: waited > 0.1)
-    worker.put('patient')
+    queue = WindowQueue(done.append, size=3, ready=lambda item, waited: waited > 0.1)
+    queue.put('patient')
     begin = time.monotonic()
     while not done and time.monotonic() < begin + 5:
         time.sleep(0.005)
     assert done == ['patient'] and time.monotonic() - begin >= 0.1
-    never = Worker(done.append, size=3, ready=lambda item, waited: False)
+    never = WindowQueue(done.append, size=3, ready=lambda item, waited: False)
     never.put('lost')
     begin = time.monotonic()
     never.stop()
     assert time.monotonic() - begin < 0.5 and done == ['patient']
-    worker.stop()
+    queue.stop()

@@ -7,7 +7,7 @@ from nsrp_ros.ros.audio_player_node import PlayerSettings
 from nsrp_ros.ros.follower_node import FollowSettings
 from nsrp_ros.ros.localizer_parameters import NodeConfig
 from nsrp_ros.ros.parameter_declaration import declare_settings
-from nsrp_ros.ros.parameter_declaration import setting
+from nsrp_ros.pipeline.settings import setting
 from nsrp_ros.ros.parameter_declaration import updated_settings
 from nsrp_ros.ros.simulated_room_node import RoomSettings
 from nsrp_ros.ros.tracker_node import TrackerSettings

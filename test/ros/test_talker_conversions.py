@@ -1,15 +1,16 @@
 """Messages of talkers: what goes in comes out."""
 
 from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.pipeline.talkers import map_peaks
 from nsrp_ros.ros.conversions import grid_message
-from nsrp_ros.ros.talker_conversions import grid_values
+from nsrp_ros.ros.talker_conversions import likelihood_map
 from nsrp_ros.ros.talker_conversions import MapError
 from nsrp_ros.ros.talker_conversions import marker_messages
 from nsrp_ros.ros.talker_conversions import talkers_message
 from nsrp_ros.ros.talker_conversions import track_points
 from nsrp_ros.ros.talker_conversions import tracks_message
 from nsrp_ros.ros.talker_conversions import voice_frames
-from nsrp_ros.tracking.peaks import find_peaks
+from nsrp_ros.tracking.peaks import PeakConfig
 from nsrp_ros.tracking.tracker import Talker
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def likelihood():
 
 def test_a_map_gives_its_talkers_in_the_frame_of_the_map():
     """What the localizer draws is read where it was drawn."""
-    peaks = find_peaks(*grid_values(likelihood()))
+    peaks = map_peaks(likelihood_map(likelihood()), PeakConfig())
     np.testing.assert_allclose(peaks[0].position, (11.5, -1.8), atol=0.06)
     np.testing.assert_allclose(peaks[1].position, (14.4, 0.7), atol=0.06)
     assert peaks[1].mass / peaks[0].mass == pytest.approx(0.4, abs=0.05)
@@ -47,7 +48,8 @@ def test_cells_outside_the_room_are_nothing():
     """-1 becomes NaN, of which no peak is made."""
     grid = likelihood()
     grid.data[0] = -1
-    values, x, y = grid_values(grid)
+    found = likelihood_map(grid)
+    values, (x, y) = found.values, found.axes
     assert np.isnan(values[0, 0]) and values.shape == (len(y), len(x))
 
 
@@ -56,15 +58,15 @@ def test_maps_that_cannot_be_read():
     grid = likelihood()
     grid.info.width += 1
     with pytest.raises(MapError, match='cells'):
-        grid_values(grid)
+        likelihood_map(grid)
     grid = likelihood()
     grid.info.origin.orientation.z = 0.7
     with pytest.raises(MapError, match='turned'):
-        grid_values(grid)
+        likelihood_map(grid)
     grid = likelihood()
     grid.info.resolution = 0.0
     with pytest.raises(MapError, match='resolution'):
-        grid_values(grid)
+        likelihood_map(grid)
 
 
 def test_tracks_survive_the_trip():

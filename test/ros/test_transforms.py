@@ -19,7 +19,7 @@ from tf2_msgs.msg import TFMessage
 NS = 1_000_000_000
 T0 = 1_790_000_000 * NS
 HALF = np.sqrt(0.5)
-LISTENERS = ['WheelListener', pytest.param('Tf2Listener', marks=pytest.mark.skipif(
+LISTENERS = ['Pytransform3dListener', pytest.param('Tf2Listener', marks=pytest.mark.skipif(
     transforms.tf2_ros is None, reason='tf2_ros is not installed here'))]
 
 

@@ -1,64 +1,50 @@
-"""A localizer in a process of its own, and this process on the other side of DDS."""
+"""A test's side of DDS: it publishes to nodes in other processes and collects what they publish."""
 
-import contextlib
-from dataclasses import dataclass
-from dataclasses import field
-import os
-import signal
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
 import subprocess
-import sys
 import time
+from typing import Any
 
-from audio_common_msgs.msg import AudioDataStamped
-from audio_common_msgs.msg import AudioInfo
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
-from nav_msgs.msg import OccupancyGrid
-from nsrp_ros.audio.sample_formats import bytes_from_samples
 from nsrp_ros.core.stamps import NS
 from nsrp_ros.core.stamps import set_stamp
-from nsrp_ros.ros.inputs.audio_subscription import LATCHED
+from nsrp_ros.core.stamps import stamp_to_ns
 import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import GetParameters
 from rcl_interfaces.srv import SetParametersAtomically
 import rclpy
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy
+from rclpy.qos import QoSProfile
+from support.node_process import NodeProcess
+from support.patience import patience
+from support.patience import wait_until
 from tf2_msgs.msg import TFMessage
 
-CHUNK = 512
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'method': 'srp_phat',
         'microphone_frames': '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'}
 """Parameters of a localizer in the scene `anechoic`."""
 
 
-def start(module, domain, parameters, log, environment=None, remap=()):
-    """Start a node of the package in its own process and DDS domain."""
-    arguments = [a for name, value in parameters.items() for a in ('-p', f'{name}:={value}')]
-    arguments += [a for rule in remap for a in ('-r', rule)]
-    return subprocess.Popen(
-        [sys.executable, '-m', f'nsrp_ros.ros.{module}', '--ros-args', *arguments],
-        env=os.environ | {'ROS_DOMAIN_ID': str(domain), 'OMP_NUM_THREADS': '1'}
-        | (environment or {}), stdout=log, stderr=subprocess.STDOUT)
-
-
-@dataclass
-class Heard:
-    """What came out of the localizer."""
-
-    poses: list = field(default_factory=list)
-    uncertain: list = field(default_factory=list)
-    grids: list = field(default_factory=list)
-    truths: list = field(default_factory=list)
-    status: list = field(default_factory=list)
-
-
 class Rig:
     """
-    A test's side of DDS, with the processes it has started.
+    A test's side of DDS, with the processes that it has started.
+
+    Nothing in it depends on how fast the machine is: `connect` returns once publishers and
+    subscriptions on both sides know each other, `settled` once the node has processed everything.
+    Both rest on `exchange`.
 
     Parameters
     ----------
@@ -67,177 +53,196 @@ class Rig:
     folder : pathlib.Path
         Where the processes' logs go.
     namespace : str, optional
-        Of the topics that are listened to.
+        Of the rig's topics, and of the node that it tests.
 
     """
 
-    def __init__(self, domain, folder, namespace=''):
+    def __init__(self, domain: int, folder: Path, namespace: str = '') -> None:
         self.domain, self._folder = domain, folder
-        self._processes = []
+        self.processes: list[NodeProcess] = []
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = Node('rig', context=self.context, namespace=namespace)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
-        self.heard = Heard()
-        node = self.node
-        for kind, topic, into in (
-                (PoseStamped, 'source_pose', self.heard.poses),
-                (PoseWithCovarianceStamped, 'source_pose_with_covariance', self.heard.uncertain),
-                (OccupancyGrid, 'likelihood', self.heard.grids),
-                (PoseStamped, 'true_source', self.heard.truths)):
-            node.create_subscription(kind, topic, into.append, 100)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 100)
-        self.audio = node.create_publisher(AudioDataStamped, 'audio', 200)
-        self.info = node.create_publisher(AudioInfo, 'audio_info', LATCHED)
-        self.static = node.create_publisher(TFMessage, '/tf_static', LATCHED)
-        self.now_ns = 1_790_000_000 * NS  # the audio's own time, which need not be ours
+        self._clients: dict[str, Any] = {}
+        self._peer = ''  # the node that is tested, once `connect` was called
+        self._newest: tuple[int, DiagnosticStatus] | None = None  # its status, and when made
+        self.status: list[DiagnosticStatus] = []
+        """All that has arrived on /diagnostics."""
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 100)
+        self.static = self.node.create_publisher(TFMessage, '/tf_static', LATCHED)
+        self.now_ns = 1_790_000_000 * NS
+        """The time of the messages' stamps, which need not be ours."""
 
-    def _on_diagnostics(self, message):
-        self.heard.status += message.status
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self.status += message.status
+        for status in message.status:
+            name = f"{self.node.get_namespace().rstrip('/')}/{self._peer}"
+            if status.name.startswith(f'{name}:'):
+                self._newest = stamp_to_ns(message.header.stamp), status
 
-    def start(self, module, environment=None, remap=(), **parameters):
-        """Start a node, with more variables and topics renamed; return its process."""
-        log = self._folder / f'{module}{len(self._processes)}.log'
-        with log.open('w') as file:
-            process = start(module, self.domain, parameters, file, environment, remap)
-        process.log = log
-        self._processes.append(process)
-        return process
+    def start(self, module: str, environment: Mapping[str, str] | None = None,
+              remap: Sequence[str] = (), **parameters: object) -> NodeProcess:
+        """Start a node; see NodeProcess."""
+        log = self._folder / f'{module}{len(self.processes)}.log'
+        self.processes.append(
+            NodeProcess(module, self.domain, log, parameters, environment, remap))
+        return self.processes[-1]
 
-    def spin_until(self, condition, timeout):
-        """Spin until the condition holds; return whether it did."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
+    def spin_until(self, condition: Callable[[], object], seconds: float = 20.0) -> bool:
+        """Receive until a condition holds; return whether it did. See patience.wait_until."""
+        return wait_until(condition, seconds,
+                          lambda: self._executor.spin_once(timeout_sec=0.02))
+
+    def spin(self, seconds: float) -> None:
+        """Receive for a while."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def logs(self) -> str:
+        """Return what the processes have said, for messages of failed assertions."""
+        return '\n'.join(process.log.read_text() for process in self.processes)
+
+    def assert_alive(self) -> None:
+        """Fail with the log of a process that has ended."""
+        for process in self.processes:
+            assert process.poll() is None, process.log.read_text()
+
+    def call(self, service_type: Any, service: str, **fields: object) -> Any:
+        """
+        Call a service, such as 'localizer/get_state', and return the response.
+
+        A server that does not know a client yet loses its requests. So a service is only called
+        after the node is known to know it (see `connect`); the client is then kept.
+        """
+        if service not in self._clients:
+            client = self.node.create_client(service_type, service)
+            assert self.spin_until(client.service_is_ready, 40), (service, self.logs())
+            self._clients[service] = client
+            self._introduce(service.rpartition('/')[0])
+        future = self._clients[service].call_async(service_type.Request(**fields))
+        assert self.spin_until(future.done, 40), (service, self.logs())
+        return future.result()
+
+    def _introduce(self, name: str) -> None:
+        """Wait until a node knows every publisher, subscription and client made so far."""
+        # DDS announces endpoints reliably and in order: who answers the newest client knows all
+        # before it. A client may be announced later than its requests arrive: so ask again.
+        client = self.node.create_client(GetParameters, f'{name}/get_parameters')
+
+        def answered() -> bool:
+            self.assert_alive()
+            if not client.service_is_ready():
                 return False
-            self._executor.spin_once(timeout_sec=0.02)
-        return True
+            future = client.call_async(GetParameters.Request())
+            end = time.monotonic() + patience(0.5)
+            while not future.done() and time.monotonic() < end:
+                self._executor.spin_once(timeout_sec=0.02)
+            return future.done()
+        assert self.spin_until(answered, 60), f'{name} does not answer\n{self.logs()}'
+        self.node.destroy_client(client)
 
-    def spin(self, seconds):
-        """Let messages arrive for a while."""
-        self.spin_until(lambda: False, seconds)
-
-    def wait_for_localizer(self, topics=('audio',)):
-        """Wait until the localizer listens to the audio and its outputs are connected."""
-        def ready():
-            for process in self._processes:
-                assert process.poll() is None, process.log.read_text()
-            return (all(self.node.count_subscribers(t) > 0 for t in topics) and self.heard.status
-                    and self.node.count_publishers('source_pose') > 0)
-        assert self.spin_until(ready, 60), 'the localizer does not listen'
-        self.spin(0.3)
-
-    def say_info(self, n_channels=6, **changes):
-        """Publish an AudioInfo."""
-        self.info.publish(AudioInfo(**({
-            'channels': n_channels, 'sample_rate': 16000, 'sample_format': 'S16LE',
-            'coding_format': 'wave'} | changes)))
-        self.spin(0.2)
-
-    def say_frames(self, mic_positions, frames=None):
-        """Publish the microphones as static transforms of the frame map."""
-        message = TFMessage()
-        for k, position in enumerate(mic_positions):
-            frame = TransformStamped(child_frame_id=frames[k] if frames else f'mic_{k}')
-            frame.header.frame_id = 'map'
-            t = frame.transform.translation
-            t.x, t.y, t.z = (float(v) for v in position)
-            frame.transform.rotation.w = 1.0
-            message.transforms.append(frame)
-        self.static.publish(message)
-        self.spin(0.2)
-
-    def play(self, signals, encode=bytes_from_samples, rate=16000, pace=0.0):
+    def connect(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         """
-        Publish signals (M, T) as chunks, advancing the audio's time.
+        Wait until a node is connected: no message is lost from then on.
 
-        `encode` turns (n, M) samples into bytes; `pace` is seconds to wait between chunks.
+        Parameters
+        ----------
+        name : str
+            Of the node to be tested; `values`, `settled` and `exchange` are about it.
+        inputs, outputs : sequence of str
+            Topics that it subscribes to, and those that it publishes.
+
         """
-        for first in range(0, signals.shape[1], CHUNK):
-            chunk = signals[:, first:first + CHUNK]
-            self.play_bytes(encode(chunk.T))
-            self.now_ns += chunk.shape[1] * NS // rate
-            self.spin(pace)
+        self._peer = name
 
-    def play_bytes(self, data, publisher=None, late_ns=0):
-        """Publish one chunk's bytes at the audio's present time, or with a stamp that is late."""
-        message = AudioDataStamped()
-        set_stamp(message.header.stamp, self.now_ns + late_ns)
-        message.audio.data = data
-        (publisher or self.audio).publish(message)
+        def ready() -> bool:
+            self.assert_alive()
+            return (all(self.node.count_subscribers(topic) for topic in inputs)
+                    and all(self.node.count_publishers(topic) for topic in outputs)
+                    and self._newest is not None)
+        assert self.spin_until(ready, 60), f'{name} is not there\n{self.logs()}'
+        self._introduce(name)
+        assert self.spin_until(lambda: all(
+            publisher.get_subscription_count() for publisher in self.node.publishers
+            if publisher.topic_name in [self.node.resolve_topic_name(t) for t in inputs]))
+        self.exchange()
 
-    def pause(self, seconds):
+    def exchange(self) -> None:
+        """
+        Ask the node something, and wait for the answer.
+
+        An executor takes at least one message that waits on a topic before it answers. So a node
+        that is asked after every message keeps up with them, however slow it is.
+        """
+        self.call(GetParameters, f'{self._peer}/get_parameters')
+
+    def deliver(self, publisher: Publisher, message: Any) -> None:
+        """Publish a message, and wait until the node has taken it."""
+        publisher.publish(message)
+        self._acknowledged(publisher)
+        if self._peer:
+            self.exchange()
+
+    def _acknowledged(self, publisher: Publisher) -> None:
+        assert publisher.wait_for_all_acked(Duration(seconds=patience(20)))
+
+    def pause(self, seconds: float) -> None:
         """Let the audio's time pass, or go back, without any audio."""
         self.now_ns += int(seconds * NS)
 
-    def values(self):
-        """Return the newest status' key-value pairs, counts as integers."""
-        values = {v.key: v.value for v in self.heard.status[-1].values}
-        return {k: int(v) if v.isdigit() else v for k, v in values.items()}
+    def values(self) -> dict[str, Any]:
+        """Return the key-value pairs of the node's newest status, counts as integers."""
+        assert self._newest is not None
+        return {v.key: int(v.value) if v.value.isdigit() else v.value
+                for v in self._newest[1].values}
 
-    def settled(self):
-        """Wait for a status that was made after everything so far; return its values."""
-        self.spin(0.5)
-        n = len(self.heard.status)
-        assert self.spin_until(lambda: len(self.heard.status) > n + 1, 10)
+    def wait_for_values(self, condition: Callable[[dict[str, Any]], object],
+                        seconds: float = 20.0) -> dict[str, Any]:
+        """Wait for a status whose key-value pairs meet a condition; return them."""
+        assert self.spin_until(lambda: condition(self.values()), seconds), self.values()
         return self.values()
 
-    def set_parameters(self, node, **values):
-        """Set parameters of a node, all or none; return the result."""
-        client = self.node.create_client(
-            SetParametersAtomically, f'{node}/set_parameters_atomically')
-        assert client.wait_for_service(timeout_sec=20)
-        future = client.call_async(SetParametersAtomically.Request(parameters=[
-            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]))
-        assert self.spin_until(future.done, 10)
-        self.node.destroy_client(client)
-        return future.result().result
+    def settled(self) -> dict[str, Any]:
+        """Return the values of a status made after the node has processed everything so far."""
+        for publisher in self.node.publishers:
+            self._acknowledged(publisher)
+        for _ in range(3):
+            self.exchange()
+        processed_ns = time.time_ns()
 
-    def close(self):
-        """End the processes as Ctrl-C would; return their exit codes."""
-        for process in self._processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        codes = []
-        for process in self._processes:
-            try:
-                codes.append(process.wait(timeout=10))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                codes.append('hung')
+        def current(values: dict[str, Any]) -> bool:
+            assert self._newest is not None
+            # A localizer has also answered for every window that was cut.
+            return self._newest[0] >= processed_ns and values.get('windows', 0) == values.get(
+                'located', 0) + values.get('not located', 0)
+        return self.wait_for_values(current)
+
+    def set_parameters(self, node: str, **values: object) -> SetParametersResult:
+        """Set parameters of a node, all or none; return the result."""
+        return self.call(SetParametersAtomically, f'{node}/set_parameters_atomically',
+                         parameters=[Parameter(name, value=value).to_parameter_msg()
+                                     for name, value in values.items()]).result
+
+    def close(self) -> list[int]:
+        """End the processes as Ctrl-C does; return their exit codes."""
+        for process in self.processes:
+            process.interrupt()
+        codes = [process.exit_code(10.0) for process in self.processes]
         self.node.destroy_node()
         self.context.try_shutdown()
         return codes
 
 
-def errors(poses, scene):
-    """Return the distance of each pose to the scene's talker, metres."""
-    x, y = scene.source_position[:2]
-    return [np.hypot(p.pose.position.x - x, p.pose.position.y - y) for p in poses]
-
-
-@contextlib.contextmanager
-def localizer(domain, folder, **parameters):
-    """Start one that many tests torment, one after another; it must end well."""
-    rig = Rig(domain, folder)
-    process = rig.start('localizer_node', **parameters)
-    rig.wait_for_localizer()
-    yield rig
-    assert rig.close() == [0], process.log.read_text()
-
-
-@contextlib.contextmanager
-def tormented(rig, scene):
-    """Give a test a healthy localizer, and see that it is healthy again afterwards."""
-    rig.pause(100)
-    rig.say_info()
-    rig.say_frames(scene.mic_positions)
-    yield rig
-    rig.pause(100)
-    rig.say_info()
-    n = len(rig.heard.poses)
-    rig.play(scene.signals(1.0), pace=0.005)
-    assert rig.spin_until(lambda: len(rig.heard.poses) >= n + 2, 10), \
-        'the localizer has not recovered'
-    assert max(errors(rig.heard.poses[n:], scene)) < 0.15
+def transform(child: str, position: Any, time_ns: int = 0, parent: str = 'map',
+              yaw: float = 0.0) -> TransformStamped:
+    """Make a TransformStamped of a frame at a position (3,), metres, turned about z."""
+    message = TransformStamped(child_frame_id=child)
+    message.header.frame_id = parent
+    set_stamp(message.header.stamp, time_ns)
+    t, r = message.transform.translation, message.transform.rotation
+    t.x, t.y, t.z = (float(v) for v in position)
+    r.z, r.w = float(np.sin(yaw / 2)), float(np.cos(yaw / 2))
+    return message

@@ -1,1 +1,1 @@
-"""What a node is told of the world: audio, microphones, transforms, the room."""
+"""The inputs of the localizer node: audio, microphone positions, transforms, the room."""

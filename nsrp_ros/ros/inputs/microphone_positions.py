@@ -1,56 +1,40 @@
 """
-Where the microphones were when the audio was heard: TF frames, a topic of poses, or fixed.
+Microphone positions at the time of the audio: from TF frames, a topic of poses, or fixed.
 
-All sources answer the same question, `positions(stamp_ns, n_channels)`, in the room's frame_id,
-at once; a microphone that is not known at that time is NaN, with the reason beside it. What may
-still be under way is said to be late: the window then waits in its queue, nobody in a call.
+All sources have `positions(stamp_ns, n_channels)`, which returns positions in frame_id without
+waiting. A microphone whose position is not known at that time is NaN, with a reason. Those whose
+position may still arrive are listed as late: the window then waits in the queue.
 """
 
 from collections import deque
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable
+from collections.abc import Sequence
 import threading
 
 from geometry_msgs.msg import PoseArray
 from nsrp_ros.core.stamps import NS
 from nsrp_ros.core.stamps import stamp_to_ns
+from nsrp_ros.pipeline.screening import MicrophonePositions
 from nsrp_ros.ros.conversions import pose_array_positions
 from nsrp_ros.ros.inputs.transforms import LookupFailure
 from nsrp_ros.ros.inputs.transforms import rotate
+from nsrp_ros.ros.inputs.transforms import TransformListener
 import numpy as np
-
-
-@dataclass(frozen=True)
-class MicrophonePositions:
-    """
-    Positions at one moment.
-
-    Attributes
-    ----------
-    positions : numpy.ndarray
-        Shape (M, 3), metres in frame_id; NaN where a microphone is not known.
-    missing : dict
-        Why, for each microphone that is not known: name to sentence.
-    late : frozenset of str
-        Names of those among them that may only not have arrived yet.
-
-    """
-
-    positions: np.ndarray
-    missing: dict = field(default_factory=dict)
-    late: frozenset = frozenset()
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+from rclpy.node import Node
 
 
 class FrameMicrophones:
     """
-    One TF frame a channel.
+    A TF frame for each channel.
 
     Parameters
     ----------
-    listener : Tf2Listener or WheelListener
+    listener : TransformListener
         See transforms.py.
     frame_id : str
-        The frame that positions are wanted in.
+        The frame that positions are returned in.
     frames : sequence of str
         A frame for each channel; empty where there is a prefix.
     prefix : str
@@ -58,17 +42,18 @@ class FrameMicrophones:
 
     """
 
-    def __init__(self, listener, frame_id, frames=(), prefix=''):
+    def __init__(self, listener: TransformListener, frame_id: str, frames: Sequence[str] = (),
+                 prefix: str = '') -> None:
         self._listener = listener
         self._frame_id = frame_id
         self._frames = frames
         self._prefix = prefix
 
-    def positions(self, stamp_ns, n_channels):
+    def positions(self, stamp_ns: int, n_channels: int) -> MicrophonePositions:
         """
-        Look every frame up at the audio's own time.
+        Look up every frame at the time of the audio.
 
-        Transforms and audio travel apart, so one that is missing may only be late.
+        Transforms and audio arrive independently, so a missing frame may only be late.
 
         Raises
         ------
@@ -92,49 +77,50 @@ class FrameMicrophones:
 
 class PoseArrayMicrophones:
     """
-    One pose a channel, from a geometry_msgs/PoseArray topic.
+    A pose for each channel, from a geometry_msgs/PoseArray topic.
 
-    A stamped array counts from its stamp until a newer one takes over; an array without a stamp
-    counts at once and for all times. A pose that is not finite is a microphone that is missing.
+    A stamped array is valid from its stamp until that of the next one; an array without a stamp is
+    valid at all times. A pose that is not finite is that of a missing microphone.
 
     Parameters
     ----------
     node : rclpy.node.Node
-        Subscribes to the topic `microphones`.
-    listener : Tf2Listener or WheelListener
-        Used where the array comes in another frame.
+        Has the subscription to the topic `microphones`.
+    listener : TransformListener
+        Used where the array is in another frame.
     frame_id : str
-        The frame that positions are wanted in.
+        The frame that positions are returned in.
     pose_timeout : callable
-        Returns the age in seconds from which on a stamped array is stale; 0 means never.
+        Returns the age in seconds above which a stamped array is stale; 0 means never.
 
     """
 
-    def __init__(self, node, listener, frame_id, pose_timeout):
+    def __init__(self, node: Node, listener: TransformListener, frame_id: str,
+                 pose_timeout: Callable[[], float]) -> None:
         self._listener = listener
         self._frame_id = frame_id
         self._pose_timeout = pose_timeout
         self._lock = threading.Lock()
-        self._history = deque(maxlen=1000)
+        self._history: deque[PoseArray] = deque(maxlen=1000)
         self.subscription = node.create_subscription(PoseArray, 'microphones', self._on_poses, 10)
 
-    def _on_poses(self, message):
+    def _on_poses(self, message: PoseArray) -> None:
         with self._lock:
             stamp_ns = stamp_to_ns(message.header.stamp)
             if self._history and stamp_ns < stamp_to_ns(self._history[-1].header.stamp):
-                self._history.clear()  # the clock was set back: the past is another one
+                self._history.clear()  # the clock was set back
             self._history.append(message)
 
-    def _at(self, stamp_ns):
+    def _array_at(self, stamp_ns: int) -> PoseArray | None:
         with self._lock:
             for message in reversed(self._history):
                 if stamp_to_ns(message.header.stamp) <= stamp_ns:
                     return message
         return None
 
-    def positions(self, stamp_ns, n_channels):
+    def positions(self, stamp_ns: int, n_channels: int) -> MicrophonePositions:
         """
-        Take the newest array that is not newer than the audio.
+        Return the positions of the newest array that is not newer than the audio.
 
         Raises
         ------
@@ -142,7 +128,7 @@ class PoseArrayMicrophones:
             If the array has another number of poses than the audio has channels.
 
         """
-        message = self._at(stamp_ns)
+        message = self._array_at(stamp_ns)
         if message is None:
             return self._unknown(n_channels, 'microphones',
                                  'no PoseArray from before that time has arrived')
@@ -158,28 +144,30 @@ class PoseArrayMicrophones:
         frame = message.header.frame_id or self._frame_id
         if frame != self._frame_id:
             try:
-                positions = moved(self._listener, self._frame_id, frame, stamp_ns, positions)
+                positions = transformed(self._listener, self._frame_id, frame, stamp_ns,
+                                        positions)
             except LookupFailure as failure:
                 return self._unknown(n_channels, frame, str(failure))
-        gone = np.flatnonzero(np.isnan(positions[:, 0]))
+        absent = np.flatnonzero(np.isnan(positions[:, 0]))
         return MicrophonePositions(positions, {
-            f'microphone {k}': 'its pose is not finite' for k in gone})
+            f'microphone {k}': 'its pose is not finite' for k in absent})
 
-    def _unknown(self, n_channels, name, why):
+    @staticmethod
+    def _unknown(n_channels: int, name: str, why: str) -> MicrophonePositions:
         return MicrophonePositions(np.full((n_channels, 3), np.nan), {name: why},
                                    frozenset([name]))
 
 
 class FixedMicrophones:
     """
-    Positions that never change in some frame, which may itself move, as a robot's base does.
+    Constant positions in a frame that may itself move, such as a robot's base.
 
     Parameters
     ----------
-    listener : Tf2Listener or WheelListener
-        Used where that frame is another one than frame_id.
+    listener : TransformListener
+        Used where that frame is not frame_id.
     frame_id : str
-        The frame that positions are wanted in.
+        The frame that positions are returned in.
     positions : array_like
         Shape (M, 3), metres in `frame`.
     frame : str
@@ -187,15 +175,16 @@ class FixedMicrophones:
 
     """
 
-    def __init__(self, listener, frame_id, positions, frame):
+    def __init__(self, listener: TransformListener, frame_id: str, positions: ArrayLike,
+                 frame: str) -> None:
         self._listener = listener
         self._frame_id = frame_id
         self._positions = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
         self._frame = frame
 
-    def positions(self, stamp_ns, n_channels):
+    def positions(self, stamp_ns: int, n_channels: int) -> MicrophonePositions:
         """
-        Return the positions, moved to where their frame was at the audio's own time.
+        Return the positions, transformed by their frame's pose at the time of the audio.
 
         Raises
         ------
@@ -209,14 +198,15 @@ class FixedMicrophones:
         if self._frame == self._frame_id:
             return MicrophonePositions(self._positions)
         try:
-            return MicrophonePositions(moved(self._listener, self._frame_id, self._frame,
-                                             stamp_ns, self._positions))
+            return MicrophonePositions(transformed(
+                self._listener, self._frame_id, self._frame, stamp_ns, self._positions))
         except LookupFailure as failure:
             return MicrophonePositions(np.full((n_channels, 3), np.nan),
                                        {self._frame: str(failure)}, frozenset([self._frame]))
 
 
-def moved(listener, frame_id, frame, stamp_ns, positions):
-    """Return positions (M, 3) given in one frame in another, as the two were at a time."""
+def transformed(listener: TransformListener, frame_id: str, frame: str, stamp_ns: int,
+                positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Transform positions (M, 3) from a frame to frame_id, as the two were at a time."""
     translation, quaternion = listener.lookup(frame_id, frame, stamp_ns)
     return rotate(quaternion, positions) + translation

@@ -1,31 +1,15 @@
-"""The room: a box in frame_id, from the parameters or from a map that somebody latches."""
-
-from dataclasses import dataclass
+"""The room: a box in frame_id, from the parameters or from the map on a topic."""
 
 from nav_msgs.msg import OccupancyGrid
+from nsrp_ros.pipeline.settings import Room
 from nsrp_ros.ros.conversions import map_box
 from nsrp_ros.ros.inputs.audio_subscription import subscribe_latched
-
-
-@dataclass(frozen=True)
-class Room:
-    """
-    A box along the axes of frame_id.
-
-    Attributes
-    ----------
-    origin, dims : tuple of float
-        The lowest corner, and length, width and height, metres.
-
-    """
-
-    origin: tuple
-    dims: tuple
+from rclpy.node import Node
 
 
 class FixedRoom:
     """
-    A room that the parameters tell.
+    The room of the parameters.
 
     Parameters
     ----------
@@ -34,45 +18,45 @@ class FixedRoom:
 
     """
 
-    def __init__(self, room):
-        self.room = room
+    def __init__(self, room: Room) -> None:
+        self.room: Room | None = room
         self.problem = ''
 
-    def close(self):
+    def close(self) -> None:
         """Do nothing: there is nothing to free."""
 
 
 class MapRoom:
     """
-    A room as large as what is known of the map on the topic `map`.
+    The box around the known cells of the map on the topic `map`.
 
     Parameters
     ----------
     node : rclpy.node.Node
-        Subscribes.
+        Has the subscriptions.
     frame_id : str
         The frame that the map must be in.
     height : float
-        The room's, which no map tells, metres.
+        The room's height, which no map has, metres.
 
     Attributes
     ----------
     room : Room or None
-        None until a map has arrived that can be used.
+        None until a valid map has arrived.
     problem : str
-        Why there is none.
+        Why there is no room.
 
     """
 
-    def __init__(self, node, frame_id, height):
+    def __init__(self, node: Node, frame_id: str, height: float) -> None:
         self._node = node
         self._frame_id = frame_id
         self._height = height
-        self.room = None
+        self.room: Room | None = None
         self.problem = 'no map has arrived (topic map)'
         self._subscriptions = subscribe_latched(node, OccupancyGrid, 'map', self._on_map)
 
-    def _on_map(self, message):
+    def _on_map(self, message: OccupancyGrid) -> None:
         try:
             if message.header.frame_id != self._frame_id:
                 raise ValueError(f'the map is in the frame {message.header.frame_id!r}, the '
@@ -86,7 +70,7 @@ class MapRoom:
                 f'the room is {" x ".join(f"{d:.2f}" for d in room.dims)} m by the map')
         self.room, self.problem = room, ''
 
-    def close(self):
-        """Listen no more."""
+    def close(self) -> None:
+        """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)

@@ -1,7 +1,7 @@
 """
-Transforms at a moment of time: tf2_ros where it is installed, pytransform3d where it is not.
+Transforms at a time: by tf2_ros where it is installed, otherwise by pytransform3d.
 
-Both stand behind one small interface, which the node and the tests use alike:
+Both have the same interface, `TransformListener`:
 
     listener = make_listener(node)
     translation, quaternion = listener.lookup('map', 'mic_0', stamp_ns)
@@ -10,13 +10,20 @@ A quaternion is (x, y, z, w), as geometry_msgs/Quaternion is.
 """
 
 from collections import deque
+from collections.abc import Iterator
 import threading
+from typing import Protocol
+from typing import TypeAlias
 
 from nsrp_ros.core.stamps import NS
 from nsrp_ros.core.stamps import stamp_to_ns
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import QoSProfile
+from tf2_msgs.msg import TFMessage
 
 try:
     import tf2_ros
@@ -27,17 +34,29 @@ try:
 except ImportError:
     quaternion_matrix = None
 
+History: TypeAlias = deque[tuple[int, str, NDArray[np.float64]]]
 CACHE_SECONDS = 10.0
-"""How much of the past is kept, as in tf2."""
+"""Seconds of transforms that are kept, as in tf2."""
 
 
 class LookupFailure(LookupError):
-    """A transform is not there for that time; the text says which and why."""
+    """A transform is not known at that time; the text says which and why."""
 
 
-def rotate(quaternion, points):
+class TransformListener(Protocol):
+    """Receives transforms, and looks them up at a time."""
+
+    def lookup(self, target_frame: str, source_frame: str,
+               stamp_ns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the source frame's translation and quaternion; raises LookupFailure."""
+
+    def close(self) -> None:
+        """Destroy the subscriptions."""
+
+
+def rotate(quaternion: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
     """
-    Turn points by a unit quaternion.
+    Rotate points by a unit quaternion.
 
     Parameters
     ----------
@@ -57,27 +76,29 @@ def rotate(quaternion, points):
     else:
         from transforms3d.quaternions import quat2mat
         matrix = quat2mat(np.roll(quaternion, 1))  # transforms3d puts w first
-    return np.asarray(points) @ matrix.T
+    rotated: NDArray[np.float64] = np.asarray(points) @ matrix.T
+    return rotated
 
 
-def make_listener(node):
-    """Listen to /tf and /tf_static with tf2_ros if this machine has it."""
-    return Tf2Listener(node) if tf2_ros is not None else WheelListener(node)
+def make_listener(node: Node) -> TransformListener:
+    """Subscribe to /tf and /tf_static, with tf2_ros if it is installed."""
+    return Tf2Listener(node) if tf2_ros is not None else Pytransform3dListener(node)
 
 
 class Tf2Listener:
-    """tf2_ros behind this module's interface."""
+    """A TransformListener that uses tf2_ros."""
 
-    def __init__(self, node):
+    def __init__(self, node: Node) -> None:
         from rclpy.duration import Duration
         self._buffer = tf2_ros.Buffer(cache_time=Duration(seconds=CACHE_SECONDS))
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
-    def close(self):
-        """Listen no more."""
+    def close(self) -> None:
+        """Destroy the subscriptions."""
         self._listener.unregister()
 
-    def lookup(self, target_frame, source_frame, stamp_ns):
+    def lookup(self, target_frame: str, source_frame: str,
+               stamp_ns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the source frame's translation and quaternion in the target frame."""
         from rclpy.time import Time
         try:
@@ -89,51 +110,53 @@ class Tf2Listener:
         return np.array([t.x, t.y, t.z]), np.array([r.x, r.y, r.z, r.w])
 
 
-class WheelListener:
+class Pytransform3dListener:
     """
-    The equivalent of tf2_ros on pytransform3d, for machines without it.
+    A TransformListener that uses pytransform3d, for machines without tf2_ros.
 
-    It follows tf2's rules: static transforms hold for ever; moving ones are interpolated
-    between two stamps and never extrapolated, so a frame that is no longer published goes stale
-    at once.
+    It follows the rules of tf2: static transforms are valid at all times; dynamic ones are
+    interpolated between two stamps and never extrapolated, so a frame that is no longer published
+    is unknown at once.
     """
 
-    def __init__(self, node):
-        from tf2_msgs.msg import TFMessage
+    def __init__(self, node: Node) -> None:
         self._lock = threading.Lock()
-        self._static = {}  # child: (parent, transform to it)
-        self._moving = {}  # child: deque of (stamp_ns, parent, pq), ordered by stamp
+        # By child: the parent, and the transform to it.
+        self._static: dict[str, tuple[str, NDArray[np.float64]]] = {}
+        # By child: stamps, in order, with the parent, and position and quaternion in it.
+        self._dynamic: dict[str, History] = {}
         self._node = node
         self._subscriptions = [
-            node.create_subscription(TFMessage, '/tf', self._on_moving, 100),
+            node.create_subscription(TFMessage, '/tf', self._on_dynamic, 100),
             node.create_subscription(
                 TFMessage, '/tf_static', self._on_static,
                 QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL))]
 
-    def close(self):
-        """Listen no more."""
+    def close(self) -> None:
+        """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _on_static(self, message):
+    def _on_static(self, message: TFMessage) -> None:
         with self._lock:
             for child, parent, _, pq in _transforms(message):
                 self._static[child] = (parent, _matrix(pq))
 
-    def _on_moving(self, message):
+    def _on_dynamic(self, message: TFMessage) -> None:
         with self._lock:
             for child, parent, stamp_ns, pq in _transforms(message):
-                history = self._moving.setdefault(child, deque())
+                history = self._dynamic.setdefault(child, deque())
                 if history and stamp_ns < history[-1][0] - CACHE_SECONDS * NS:
-                    history.clear()  # the clock was set back, or a bag started again
+                    history.clear()  # the clock was set back, or a bag restarted
                 if history and stamp_ns <= history[-1][0]:
-                    continue  # late or repeated: what is known already stands
+                    continue  # late or repeated
                 history.append((stamp_ns, parent, pq))
                 while history[0][0] < stamp_ns - CACHE_SECONDS * NS:
                     history.popleft()
 
-    def lookup(self, target_frame, source_frame, stamp_ns):
+    def lookup(self, target_frame: str, source_frame: str,
+               stamp_ns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the source frame's translation and quaternion in the target frame."""
         from pytransform3d.rotations import quaternion_from_matrix
         with self._lock:
@@ -144,15 +167,16 @@ class WheelListener:
             raise LookupFailure(f'no transform connects {source_frame!r} with {target_frame!r}')
         transform = np.linalg.solve(target[shared], source[shared])
         w, x, y, z = quaternion_from_matrix(transform[:3, :3], strict_check=False)
-        return transform[:3, 3], np.array([x, y, z, w])
+        return np.asarray(transform[:3, 3], dtype=np.float64), np.array([x, y, z, w])
 
-    def _ancestors(self, frame, stamp_ns):
-        """Return transforms (4, 4) from a frame to itself and to all above it, nearest first."""
-        above, transform = {}, np.eye(4)
+    def _ancestors(self, frame: str, stamp_ns: int) -> dict[str, NDArray[np.float64]]:
+        """Return transforms (4, 4) from a frame to itself and to its ancestors, nearest first."""
+        above: dict[str, NDArray[np.float64]] = {}
+        transform = np.eye(4)
         while frame not in above:
             above[frame] = transform
-            if frame in self._moving:
-                parent, pq = _at(self._moving[frame], frame, stamp_ns)
+            if frame in self._dynamic:
+                parent, pq = _interpolated(self._dynamic[frame], frame, stamp_ns)
                 upwards = _matrix(pq)
             elif frame in self._static:
                 parent, upwards = self._static[frame]
@@ -162,23 +186,24 @@ class WheelListener:
         return above
 
 
-def _transforms(message):
+def _transforms(message: TFMessage) -> Iterator[tuple[str, str, int, NDArray[np.float64]]]:
     """Iterate over a TFMessage: child, parent, stamp_ns and (x, y, z, qw, qx, qy, qz)."""
     for item in message.transforms:
         t, r = item.transform.translation, item.transform.rotation
         pq = np.array([t.x, t.y, t.z, r.w, r.x, r.y, r.z])
-        # tf2 ignores such transforms too: what is not a rotation must not move a microphone.
+        # tf2 ignores invalid transforms, too.
         if np.isfinite(pq).all() and abs(np.linalg.norm(pq[3:]) - 1) < 1e-2:
             yield (item.child_frame_id, item.header.frame_id, stamp_to_ns(item.header.stamp), pq)
 
 
-def _matrix(pq):
+def _matrix(pq: NDArray[np.float64]) -> NDArray[np.float64]:
     from pytransform3d.transformations import transform_from_pq
-    return transform_from_pq(pq)
+    return np.asarray(transform_from_pq(pq))
 
 
-def _at(history, frame, stamp_ns):
-    """Interpolate a moving frame between the two transforms around a time."""
+def _interpolated(history: History, frame: str,
+                  stamp_ns: int) -> tuple[str, NDArray[np.float64]]:
+    """Return a dynamic frame's parent, and its position and quaternion in it at a time."""
     from pytransform3d.transformations import pq_slerp
     if stamp_ns > history[-1][0]:
         late = (stamp_ns - history[-1][0]) / NS

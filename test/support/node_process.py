@@ -1,0 +1,66 @@
+"""A node of the package as a child process of a test."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+from support.patience import patience
+
+
+class NodeProcess(subprocess.Popen[bytes]):
+    """
+    A node in a process and a DDS domain of its own, with its output in a file.
+
+    Parameters
+    ----------
+    module : str
+        Of nsrp_ros/ros.
+    domain : int
+        ROS_DOMAIN_ID.
+    log : pathlib.Path
+        Where its output goes.
+    parameters : mapping
+        ROS parameters and their values, as text or as what becomes the right text.
+    environment : mapping, optional
+        Environment variables besides those of this process.
+    remap : sequence of str
+        Remapping rules such as '__ns:=/kitchen'.
+
+    """
+
+    def __init__(self, module: str, domain: int, log: Path, parameters: Mapping[str, object],
+                 environment: Mapping[str, str] | None = None, remap: Sequence[str] = ()) -> None:
+        self.log = log
+        arguments = [a for name, value in parameters.items() for a in ('-p', f'{name}:={value}')]
+        arguments += [a for rule in remap for a in ('-r', rule)]
+        with log.open('w') as file:
+            super().__init__(
+                [sys.executable, '-m', f'nsrp_ros.ros.{module}', '--ros-args', *arguments],
+                env=os.environ | {'ROS_DOMAIN_ID': str(domain), 'OMP_NUM_THREADS': '1'}
+                | dict(environment or {}), stdout=file, stderr=subprocess.STDOUT)
+
+    def exit_code(self, seconds: float = 30.0) -> int:
+        """
+        Wait for the end of the process.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            If it takes longer than some seconds on an idle machine; it is killed then.
+
+        """
+        try:
+            return self.wait(patience(seconds))
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self.wait()
+            raise
+
+    def interrupt(self) -> None:
+        """Send what Ctrl-C sends, unless it has ended."""
+        if self.poll() is None:
+            self.send_signal(signal.SIGINT)
