@@ -1,21 +1,21 @@
-"""Where weights lie on a disk, whatever reads them; needs neither torch nor ONNX Runtime."""
+"""Locations of weights on the disk; needs neither torch nor ONNX Runtime."""
 
 import os
 from pathlib import Path
 import sys
 
 SUFFIXES = ('.safetensors', '.onnx.zip')
-"""How files end. The method `backprojection.onnx` is in `backprojection.onnx.zip`, one
-that is named without an ending in a .safetensors file."""
+"""File name suffixes. The method `backprojection.onnx` is in `backprojection.onnx.zip`; a method
+named without a suffix is in a .safetensors file."""
 
 
 class WeightsError(RuntimeError):
-    """Weights are missing, damaged, not one of ours, or for a library that is not there."""
+    """Weights are missing, damaged, of an unknown format, or need a library that is missing."""
 
 
-def model_folders():
+def model_folders() -> list[Path]:
     """
-    List the folders where weights may lie, best first.
+    List the existing folders of weights in the order in which they are searched.
 
     A source checkout's models/, then share/nsrp_ros/models of every ament prefix, then of this
     Python environment.
@@ -26,14 +26,24 @@ def model_folders():
     return [folder for folder in folders if folder.is_dir()]
 
 
-def find_weights(method):
+def find_weights(method: str | os.PathLike[str]) -> Path:
     """
-    Find a method's file: a name known to this package, or a path to a file.
+    Find the weights of a method.
+
+    Parameters
+    ----------
+    method : str or path
+        The name of a method in one of `model_folders`, or the path of a file.
+
+    Returns
+    -------
+    pathlib.Path
+        An existing file.
 
     Raises
     ------
     WeightsError
-        Naming the folders that were searched.
+        With the folders that were searched.
 
     """
     if str(method).endswith(SUFFIXES):
@@ -47,8 +57,12 @@ def find_weights(method):
         path = folder / name
         if path.is_file():
             return path
-    known = sorted({path.name.removesuffix('.zip').removesuffix('.safetensors')
-                    for folder in folders for suffix in SUFFIXES
-                    for path in folder.glob(f'*{suffix}')})
     raise WeightsError(f'no weights for method {method!r} in {[str(f) for f in folders]}; '
-                       f'networks there: {known}')
+                       f'networks there: {known_weights()}')
+
+
+def known_weights() -> list[str]:
+    """Return the names of all networks that `find_weights` finds, sorted."""
+    return sorted({path.name.removesuffix('.zip').removesuffix('.safetensors')
+                   for folder in model_folders() for suffix in SUFFIXES
+                   for path in folder.glob(f'*{suffix}')})

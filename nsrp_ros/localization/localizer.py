@@ -5,22 +5,23 @@ The one way to be localized: every method, on the robot and in every measurement
     estimate = localizer.locate(signals, sample_rate, mic_positions, room_dims)
 """
 
+from collections.abc import Sequence
+from typing import Any
+from typing import cast
+
 from nsrp_ros.core.config import BackprojectionConfig
-from nsrp_ros.core.config import Confidence
-from nsrp_ros.core.config import SrpConfig
-from nsrp_ros.core.model_files import find_weights
-from nsrp_ros.core.model_files import WeightsError
+from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.core.model_files import known_weights
 from nsrp_ros.core.resampling import resample
 from nsrp_ros.core.validation import check_scene
-from nsrp_ros.localization.srp_phat import SrpPhat
-
-CLASSICAL = {
-    'srp_phat': SrpConfig(confidence=Confidence(-12.0445, 5.2142, 1.5667)),
-    'srp_phat_2d': SrpConfig(nx=25, ny=25, nz=1, interpolation=1,
-                             confidence=Confidence(-10.2049, 3.5628, 2.4203)),
-}
-"""Methods without weights; their confidences are what
-`nsrp_ros.evaluation.confidence_calibration` prints."""
+from nsrp_ros.localization.methods import BatchMethod
+from nsrp_ros.localization.methods import Method
+from nsrp_ros.localization.methods import PosteriorMethod
+from nsrp_ros.localization.methods import registered
+from nsrp_ros.localization.weights import load_weights
+import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 
 class Localizer:
@@ -29,31 +30,30 @@ class Localizer:
 
     Parameters
     ----------
-    method : SrpPhat, NeuralSrp, Backprojector or OnnxBackprojector
+    method : Method
         What answers; its `config` names the sample rate that it wants.
 
     """
 
-    def __init__(self, method):
+    def __init__(self, method: Method) -> None:
         self._method = method
         self.config = method.config
 
     @classmethod
-    def load(cls, method='backprojection', device='cpu', threads=0):
+    def load(cls, method: str = 'backprojection', device: str = 'cpu',
+             threads: int = 0) -> 'Localizer':
         """
         Load a method by name.
 
         Parameters
         ----------
         method : str
-            'srp_phat', 'srp_phat_2d', a network in models/ such as 'neural_srp', or the path of
-            a .safetensors file. 'backprojection.onnx', or a .onnx.zip file that
-            `training.export_onnx` has written, needs ONNX Runtime in place of torch.
+            One of `methods()`, or the path of a .safetensors file, or of an .onnx.zip file that
+            `training.export_onnx` has written, which needs ONNX Runtime in place of torch.
         device : str
             A torch device for networks, such as 'cpu' or 'cuda:0'.
         threads : int
-            Of a network on a CPU; 0 leaves that to its library. Torch knows one number for all
-            that runs in this process, which then changes.
+            Of a network on a CPU; 0 leaves that to its library.
 
         Raises
         ------
@@ -62,38 +62,25 @@ class Localizer:
             installed.
 
         """
-        if method in CLASSICAL:
-            return cls(SrpPhat(CLASSICAL[method]))
-        path = find_weights(method)
-        # Networks are imported when they are wanted: torch alone is a gigabyte, and who has ONNX
-        # Runtime or wants SRP only may not have it.
-        if path.name.endswith('.onnx.zip'):
-            from nsrp_ros.localization.backprojection.engine import OnnxBackprojector
-            from nsrp_ros.localization.backprojection.onnx_session import OnnxNetwork
-            if device != 'cpu':
-                raise WeightsError(f'{path.name} runs on the CPU only, not on {device!r}')
-            return cls(OnnxBackprojector(OnnxNetwork.load(path, threads)))
-        try:
-            import torch
-        except ImportError as error:
-            raise WeightsError(f'method {method!r} needs torch: install it, or choose a network '
-                               'for ONNX Runtime such as backprojection.onnx') from error
-        from nsrp_ros.localization.backprojection.torch_batches import Backprojector
-        from nsrp_ros.localization.neural_srp import NeuralSrp
-        from nsrp_ros.networks.checkpoint import load_checkpoint
-        if threads:
-            torch.set_num_threads(threads)
-        model = load_checkpoint(path)
-        ours = isinstance(model.config, BackprojectionConfig)
-        return cls(Backprojector(model, device) if ours else NeuralSrp(model, device))
+        known = registered()
+        if method in known:
+            return cls(known[method](device, threads))
+        return cls(load_weights(method, device, threads))
 
-    def locate(self, signals, sample_rate, mic_positions, room_dims, area=None, shape=None):
+    @staticmethod
+    def methods() -> list[str]:
+        """Return the names that `load` takes: registered methods and weights in models/."""
+        return sorted({*registered(), *known_weights()})
+
+    def locate(self, signals: ArrayLike, sample_rate: float, mic_positions: ArrayLike,
+               room_dims: ArrayLike, area: ArrayLike | None = None,
+               shape: tuple[int, int] | None = None) -> Estimate:
         """
         Locate the talker in one window.
 
         Parameters
         ----------
-        signals : numpy.ndarray
+        signals : array_like
             Shape (M, T), float32, one row a microphone, M of 2 or more.
         sample_rate : float
             Hertz; resampled to the method's own rate.
@@ -103,7 +90,7 @@ class Localizer:
             Shape (3,), metres; the room is the box from the origin.
         area : array_like, optional
             Shape (2, 2), metres: the lower and upper corner (x, y) of the part of the floor to
-            look at, for methods that have a posterior; the whole floor if left out.
+            search, for methods that have a posterior; the whole floor if left out.
         shape : tuple of int, optional
             Rows and columns of the map, for methods that have a posterior.
 
@@ -118,21 +105,23 @@ class Localizer:
             If the scene cannot be localized; the sentence says why.
 
         """
-        wanted = {name: value for name, value in (('area', area), ('shape', shape))
-                  if value is not None}
+        wanted: dict[str, Any] = {name: value for name, value in (
+            ('area', area), ('shape', shape)) if value is not None}
         if wanted and not isinstance(self.config, BackprojectionConfig):
             raise ValueError(f'{" and ".join(wanted)} can be asked of backprojection only: other '
                              'methods have a grid of their own')
-        return self._method.estimate(
-            *self._scene(signals, sample_rate, mic_positions, room_dims), **wanted)
+        scene = self._scene(signals, sample_rate, mic_positions, room_dims)
+        if not wanted:
+            return self._method.estimate(*scene)
+        return cast(PosteriorMethod, self._method).estimate(*scene, **wanted)
 
-    def locate_all(self, windows):
+    def locate_all(self, windows: Sequence[tuple[Any, ...]]) -> list[Estimate]:
         """
         Locate the talkers of many windows: as many at once as share a GPU, if there is one.
 
         Parameters
         ----------
-        windows : list of tuple
+        windows : sequence of tuple
             The arguments of `locate`: signals, sample_rate, mic_positions, room_dims; all
             windows of the same length.
 
@@ -148,11 +137,13 @@ class Localizer:
 
         """
         scenes = [self._scene(*window) for window in windows]
-        if hasattr(self._method, 'estimate_all'):
+        if isinstance(self._method, BatchMethod):
             return self._method.estimate_all(scenes)
         return [self._method.estimate(*scene) for scene in scenes]
 
-    def _scene(self, signals, sample_rate, mic_positions, room_dims):
+    def _scene(self, signals: ArrayLike, sample_rate: float, mic_positions: ArrayLike,
+               room_dims: ArrayLike
+               ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
         """Check a scene and bring it to the method's sample rate."""
         signals, mic_positions, room_dims = check_scene(
             signals, sample_rate, mic_positions, room_dims)

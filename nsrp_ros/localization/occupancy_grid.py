@@ -1,8 +1,11 @@
 """A likelihood map as a map server draws maps: square cells of whole numbers, y first."""
 
+from collections.abc import Sequence
 import math
 
+from nsrp_ros.core.estimate import Estimate
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 PEAK = 98
@@ -12,7 +15,8 @@ UNKNOWN = -1
 """Cells of which nothing is known."""
 
 
-def square_map(estimate, room_dims, resolution):
+def square_map(estimate: Estimate, room_dims: Sequence[float],
+               resolution: float) -> NDArray[np.float64]:
     """
     Resample an estimate's map to square cells from the room's lower corner.
 
@@ -49,7 +53,7 @@ def square_map(estimate, room_dims, resolution):
     return values
 
 
-def occupancy(values):
+def occupancy(values: NDArray[np.floating]) -> NDArray[np.int8]:
     """
     Scale a map to whole numbers.
 

@@ -6,12 +6,18 @@ dimensions on a fine grid, the unknown height marginalised. `srp_phat_2d` is the
 25 by 25 cells, heights ignored.
 """
 
+from nsrp_ros.core.config import SrpConfig
+from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.estimate import from_scores
 from nsrp_ros.core.gcc_phat import gcc_phat
 from nsrp_ros.core.geometry import Grid
+from nsrp_ros.core.geometry import lags_per_metre
 from nsrp_ros.core.geometry import microphone_pairs
-from nsrp_ros.core.geometry import SPEED_OF_SOUND
+from nsrp_ros.core.geometry import path_difference
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
 
 
 class SrpPhat:
@@ -25,15 +31,17 @@ class SrpPhat:
 
     """
 
-    def __init__(self, config):
+    def __init__(self, config: SrpConfig) -> None:
         self.config = config
 
-    def estimate(self, signals, mic_positions, room_dims):
+    def estimate(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
+                 room_dims: NDArray[np.float64]) -> Estimate:
         """Locate the talker of one window; arguments are those of `likelihood`."""
         likelihood_map, x, y = self.likelihood(signals, mic_positions, room_dims)
         return from_scores(likelihood_map, x, y, self.config.confidence, len(signals))
 
-    def likelihood(self, signals, mic_positions, room_dims):
+    def likelihood(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
+                   room_dims: NDArray[np.float64]) -> tuple[Array, Array, Array]:
         """
         Map the steered response power of one window.
 
@@ -63,19 +71,19 @@ class SrpPhat:
         points = grid.points()  # (nz, ny, nx, 3)
         if cfg.nz == 1:  # the paper's flavour: a flat world
             points, mic_positions = points[..., :2], mic_positions[:, :2]
-        lags_per_metre = cfg.interpolation * cfg.sample_rate / SPEED_OF_SOUND
+        scale = lags_per_metre(cfg.interpolation * cfg.sample_rate)
         arrival = np.stack([  # (M, nz, ny, nx), in lags; float32 resolves 1e-4 of a lag
-            np.linalg.norm(points - mic, axis=-1) * lags_per_metre
+            np.linalg.norm(points - mic, axis=-1) * scale
             for mic in mic_positions]).astype(np.float32)
 
         power = np.zeros(grid.shape, dtype=np.float32)
         for (i, j), row in zip(pairs, correlation, strict=True):
-            power += _at_fractional_lag(row, arrival[i] - arrival[j])
+            power += _at_fractional_lag(row, path_difference(arrival[i], arrival[j]))
         power /= len(pairs)
         return _soft_maximum(power, cfg.sharpness), grid.x, grid.y
 
 
-def _at_fractional_lag(correlation, lag):
+def _at_fractional_lag(correlation: Array, lag: Array) -> Array:
     """Interpolate a circular correlation (L,) linearly at fractional lags of any shape."""
     below = np.floor(lag)
     weight = lag - below
@@ -86,7 +94,7 @@ def _at_fractional_lag(correlation, lag):
     return value + weight * (wrapped[index + 1] - value)
 
 
-def _soft_maximum(power, sharpness):
+def _soft_maximum(power: Array, sharpness: float) -> Array:
     """
     Marginalise the unknown height: (nz, ny, nx) to (ny, nx).
 

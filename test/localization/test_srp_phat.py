@@ -1,7 +1,7 @@
 """The classical method finds what geometry says."""
 
 from nsrp_ros.core.config import SrpConfig
-from nsrp_ros.localization.localizer import CLASSICAL
+from nsrp_ros.localization.methods.srp import SRP_CONFIGS
 from nsrp_ros.localization.srp_phat import SrpPhat
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def locate(config, scene, signals=None, mic_positions=None):
 
 def test_the_peak_lands_within_a_cell(anechoic):
     """In free air the peak is in the source's cell or beside it, whatever the source's height."""
-    config = CLASSICAL['srp_phat']
+    config = SRP_CONFIGS['srp_phat']
     position, _ = locate(config, anechoic)
     cell = anechoic.room_dims[:2] / [config.nx, config.ny]
     assert np.all(np.abs(position - anechoic.source_position[:2]) <= cell)
@@ -35,11 +35,11 @@ def test_any_grid(anechoic, nx, ny):
 def test_a_flat_world_needs_flat_heights(anechoic):
     """Heights that are ignored spoil the estimate; put everything at one height and it is fine."""
     scene = anechoic
-    wrong = np.linalg.norm(locate(CLASSICAL['srp_phat_2d'], scene)[0]
+    wrong = np.linalg.norm(locate(SRP_CONFIGS['srp_phat_2d'], scene)[0]
                            - scene.source_position[:2])
     scene.mic_positions = scene.mic_positions * [1, 1, 0] + [0, 0, 1]
     scene.source_position = scene.source_position * [1, 1, 0] + [0, 0, 1]
-    right = np.linalg.norm(locate(CLASSICAL['srp_phat_2d'], scene)[0]
+    right = np.linalg.norm(locate(SRP_CONFIGS['srp_phat_2d'], scene)[0]
                            - scene.source_position[:2])
     assert right < 0.3 and right < wrong
 
