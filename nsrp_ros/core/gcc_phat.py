@@ -1,15 +1,17 @@
 """
-From waveforms to what the methods look at: phases, cross-correlations, and the right rate.
+Generalized cross-correlation with phase transform (GCC-PHAT).
 
-Shapes use B batch, M microphones, P pairs, T samples, N frames, F bins, L lags.
+Shapes: M microphones, P pairs, T samples, L lags.
 """
 
-
+from nsrp_ros.core.geometry import cross_spectrum
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 
-def gcc_phat(signals, pairs, interpolation=1):
+def gcc_phat(signals: NDArray[np.floating], pairs: NDArray[np.integer],
+             interpolation: int = 1) -> NDArray[np.float32]:
     """
     Generalized cross-correlation with phase transform of each pair (the paper's eq. 4).
 
@@ -40,6 +42,6 @@ def gcc_phat(signals, pairs, interpolation=1):
     magnitude = np.abs(spectra)
     floor = 1e-6 * magnitude.max(axis=-1, keepdims=True) + np.finfo(np.float32).tiny
     whitened = spectra / np.maximum(magnitude, floor)
-    cross = whitened[pairs[:, 0]] * whitened[pairs[:, 1]].conj()  # (P, n_fft // 2 + 1)
+    cross = cross_spectrum(whitened[pairs[:, 0]], whitened[pairs[:, 1]])  # (P, n_fft // 2 + 1)
     correlation = fft.irfft(cross, n_fft * interpolation, axis=-1) * interpolation
     return correlation.astype(np.float32)

@@ -1,6 +1,6 @@
-"""Which lags of a cross-correlation networks look at; the same wherever they run."""
+"""The lags of a cross-correlation that the back-projection network evaluates, on every engine."""
 
 STRIDE = 2
 """Lags of the correlations that one lag feature stands for."""
 LAG_STEP = 32
-"""Lags are looked at in steps, so that memory of the same size is asked for again."""
+"""The largest lag is rounded up to a multiple of this, so that array sizes are reused."""

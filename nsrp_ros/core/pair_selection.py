@@ -1,30 +1,33 @@
 """
-Which pairs of microphones to ask where there are more than an answer needs.
+The pairs of microphones to evaluate where there are more than an estimate needs.
 
-The number of pairs grows with the square of the microphones, what they add does not: sixteen
+The number of pairs grows with the square of the microphones, their information does not: sixteen
 microphones have 120 pairs and only 15 independent delays.
 """
 
 from nsrp_ros.core.geometry import microphone_pairs
 import numpy as np
+from numpy.typing import NDArray
 
-ENOUGH = 45
-"""Pairs that are always asked, those of ten microphones."""
+MIN_SELECTED = 45
+"""Pairs that are always evaluated, those of ten microphones."""
 
 
-def chosen_pair_indices(mic_positions, partners=None):
+def select_pairs(mic_positions: NDArray[np.floating],
+                 pairs_per_microphone: int | None = None) -> NDArray[np.int64]:
     """
-    Choose pairs, the closest first, so that every microphone keeps its share of them.
+    Select pairs, the closest first, such that every microphone keeps its share of them.
 
-    Close pairs hear the most alike and their delays are the least ambiguous; the even share keeps
-    them from all lying in one corner of the room.
+    The signals of close pairs are the most alike and their delays the least ambiguous; the even
+    share keeps them from all lying in one corner of the room.
 
     Parameters
     ----------
     mic_positions : numpy.ndarray
         Shape (M, 3), metres.
-    partners : int, optional
-        Choose `partners` * M / 2 pairs, but at least `ENOUGH`; all pairs if left out.
+    pairs_per_microphone : int, optional
+        Select `pairs_per_microphone` * M / 2 pairs, but at least `MIN_SELECTED`; all pairs if
+        left out.
 
     Returns
     -------
@@ -36,20 +39,20 @@ def chosen_pair_indices(mic_positions, partners=None):
     pairs = microphone_pairs(len(mic_positions))
     ends = mic_positions[pairs]  # (P, 2, 3)
     pairs = pairs[np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).argsort(kind='stable')]
-    if partners is None:
+    if pairs_per_microphone is None:
         return pairs
-    most = max(ENOUGH, partners * len(mic_positions) // 2)
-    if most >= len(pairs):
+    n_selected = max(MIN_SELECTED, pairs_per_microphone * len(mic_positions) // 2)
+    if n_selected >= len(pairs):
         return pairs
-    share = -(-2 * most // len(mic_positions))  # of pairs that a microphone may be in
-    asked = [0] * len(mic_positions)
-    kept: list[int] = []
+    share = -(-2 * n_selected // len(mic_positions))  # the most pairs that a microphone may be in
+    count = [0] * len(mic_positions)
+    within_share: list[int] = []
     others: list[int] = []
     for index, (first, second) in enumerate(pairs.tolist()):
-        fair = max(asked[first], asked[second]) < share
+        fair = max(count[first], count[second]) < share
         if fair:
-            asked[first] += 1
-            asked[second] += 1
-        (kept if fair else others).append(index)
-    # Where the closest pairs leave a microphone without partners, the next closest fill up.
-    return pairs[sorted((kept + others)[:most])]
+            count[first] += 1
+            count[second] += 1
+        (within_share if fair else others).append(index)
+    # Where the shares leave too few pairs, the next closest fill up.
+    return pairs[sorted((within_share + others)[:n_selected])]

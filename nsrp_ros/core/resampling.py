@@ -3,10 +3,12 @@
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 
-def resample(signals, sample_rate, target_rate):
+def resample(signals: NDArray[np.float32], sample_rate: float,
+             target_rate: float) -> NDArray[np.float32]:
     """
     Resample by a polyphase filter.
 
@@ -27,4 +29,5 @@ def resample(signals, sample_rate, target_rate):
     ratio = Fraction(target_rate / sample_rate).limit_denominator(1000)
     if ratio == 1:
         return signals
-    return resample_poly(signals, ratio.numerator, ratio.denominator, axis=-1).astype(np.float32)
+    resampled = resample_poly(signals, ratio.numerator, ratio.denominator, axis=-1)
+    return np.asarray(resampled).astype(np.float32)

@@ -2,12 +2,14 @@
 Checkpoints: safetensors files that carry their network's configuration.
 
 A file's metadata holds `format`, `method`, `network` and `config` (the network's settings as
-JSON), so weights and preprocessing cannot disagree, and loading runs no code that the file could
-bring.
+JSON), so weights and preprocessing cannot disagree, and loading executes no code from the file.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 import json
+import os
+from typing import Any
 
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
@@ -23,10 +25,13 @@ from safetensors.torch import save_file
 
 __all__ = ['find_weights', 'load_checkpoint', 'model_folders', 'save_checkpoint', 'WeightsError']
 FORMAT = 'nsrp_ros-1'
-NETWORKS = {'crnn': (Crnn, CrnnConfig), 'backprojection': (Backprojection, BackprojectionConfig)}
+NETWORKS: dict[str, tuple[Any, Any]] = {
+    'crnn': (Crnn, CrnnConfig), 'backprojection': (Backprojection, BackprojectionConfig)}
+"""The class of a network and that of its settings, by the name that files have for it."""
 
 
-def save_checkpoint(path, model, method):
+def save_checkpoint(path: str | os.PathLike[str], model: Crnn | Backprojection,
+                    method: str) -> None:
     """Write a network's weights and configuration to one safetensors file."""
     tensors = {name: value.detach().cpu().contiguous()
                for name, value in model.state_dict().items()}
@@ -36,9 +41,9 @@ def save_checkpoint(path, model, method):
         'config': json.dumps(asdict(model.config))})
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: str | os.PathLike[str]) -> Any:
     """
-    Read a network back.
+    Read a network from a file of `save_checkpoint`.
 
     Returns
     -------
@@ -48,7 +53,7 @@ def load_checkpoint(path):
     Raises
     ------
     WeightsError
-        If the file is damaged, from elsewhere, or does not fit its own configuration.
+        If the file is damaged, of another format, or does not fit its own configuration.
 
     """
     try:
@@ -61,7 +66,7 @@ def load_checkpoint(path):
             fields = json.loads(metadata['config'])
             fields['confidence'] = Confidence(**fields['confidence'])
             if settings is BackprojectionConfig:
-                fields = {**_widths(fields), **fields}
+                fields = {**_default_widths(fields), **fields}
             model = network(settings(**{name: _tuples(of) for name, of in fields.items()}))
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
@@ -72,12 +77,12 @@ def load_checkpoint(path):
     return model
 
 
-def _widths(fields):
-    """Return what the widths of layers were before they were settings, which files then lack."""
+def _default_widths(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Return the widths of layers of files that were written before these were settings."""
     return {'hidden_channels': fields['channels'], 'map_hidden_channels': fields['map_channels'],
             'weighting_channels': 16 if fields.get('shared_bins', 1) > 1 else 8}
 
 
-def _tuples(value):
+def _tuples(value: Any) -> Any:
     """Turn JSON's lists back into the tuples that they were."""
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,12 +1,12 @@
 """
-What a pair's two signals have in common, lag by lag: several cross-correlations side by side.
+Cross-correlations of the pairs' signals, in several bands and under several weightings.
 
-All are sums over short frames of whitened cross-spectra, as GCC-PHAT is, but some frames and bins
-are to be believed more than others: loud ones, those at an onset, before the room's echoes of the
-same sound arrive, and those that a small network has learnt to trust. Since each weight is a
-product of one factor for each microphone, everything up to the product is computed once a
-microphone and not once a pair. One more correlation takes the whole window at once: it is the
-finest, and knows no frames that a long delay could fall out of.
+All are sums over short frames of whitened cross-spectra, as GCC-PHAT is, but frames and bins are
+weighted by how much they are worth: loud ones, those at an onset, before the room's reflections of
+the same sound arrive, and those that a small network has learnt to trust. Each weight is a product
+of one factor for each microphone, so everything up to the product is computed once a microphone
+and not once a pair. One more correlation takes the whole window as a single frame: it has the
+finest resolution, and no frame limits the delay.
 
 Shapes: B scenes, M microphones, P pairs, T samples, F bins, N frames, L = 2 n_lags + 1 lags.
 """
@@ -15,30 +15,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nsrp_ros.core.config import BackprojectionConfig
+from nsrp_ros.core.geometry import cross_spectral_matrix
+from nsrp_ros.core.geometry import cross_spectrum
 from nsrp_ros.core.stft_bands import band_filters
 from nsrp_ros.core.stft_bands import check_lags
 import torch
 from torch import nn
 
 
-def activation(config):
-    """Make what stands between a network's layers: nn.GELU or nn.ReLU."""
-    return {'gelu': nn.GELU, 'relu': nn.ReLU}[config.activation]()
+def activation(config: BackprojectionConfig) -> nn.Module:
+    """Make the activation between a network's layers: nn.GELU or nn.ReLU."""
+    kinds: dict[str, type[nn.Module]] = {'gelu': nn.GELU, 'relu': nn.ReLU}
+    return kinds[config.activation]()
 
 
 class LearnedWeightings(nn.Module):
     """
-    Weights of frames and bins that are learnt: convolutions over one microphone's spectrogram.
+    Learned weights of frames and bins: convolutions over one microphone's spectrogram.
 
     Parameters
     ----------
     config : BackprojectionConfig
-        How many to learn, and how many neighbouring bins share a weight. Where they share, each
-        sees as many Hertz with fewer taps.
+        How many to learn, and how many neighbouring bins share a weight. Where bins share
+        weights, fewer taps cover as many Hertz.
 
     """
 
-    def __init__(self, config):
+    def __init__(self, config: BackprojectionConfig) -> None:
         super().__init__()
         self.shared_bins, channels = config.shared_bins, config.weighting_channels
         span = 3 if config.shared_bins > 1 else 5
@@ -48,16 +52,16 @@ class LearnedWeightings(nn.Module):
             nn.Conv2d(channels, channels, (span, 3), padding=(span // 2, 1)),
             activation(config), nn.Conv2d(channels, config.learned_weightings, 1))
 
-    def forward(self, magnitude):
+    def forward(self, magnitude: torch.Tensor) -> list[torch.Tensor]:
         """Map magnitudes (B, M, F, N) to as many weights between 0 and 1 for each weighting."""
         level = torch.log(magnitude + 1e-2).flatten(0, 1)  # (B M, F, N)
         rise = level - torch.nn.functional.pad(level, (1, 0))[..., :-1]
-        # The layers may have been given fewer bits than what they look at.
-        seen = torch.stack([level, rise], dim=1).to(next(self.layers.parameters()).dtype)
-        weights = self.layers(seen).float().sigmoid()  # (B M, W, F / shared, N)
+        # The layers may be of fewer bits than their input.
+        inputs = torch.stack([level, rise], dim=1).to(next(self.layers.parameters()).dtype)
+        weights = self.layers(inputs).float().sigmoid()  # (B M, W, F / shared, N)
         if self.shared_bins > 1:
             shared = weights[:, :, :, None].expand(-1, -1, -1, self.shared_bins, -1).flatten(2, 3)
-            # The bin at half the sample rate is left over: it goes with those before it.
+            # The bin at half the sample rate is left over: it shares the weight of the last ones.
             weights = torch.cat([shared, shared[:, :, -1:]], dim=2)
         return [w.unflatten(0, magnitude.shape[:2]) for w in weights.unbind(dim=1)]
 
@@ -65,17 +69,17 @@ class LearnedWeightings(nn.Module):
 @dataclass(frozen=True)
 class Spectra:
     """
-    All that pairs are correlated from, computed once a microphone.
+    What pairs are correlated from, computed once a microphone.
 
     Attributes
     ----------
     cross : torch.Tensor
-        Shape (B, W, F, M, M), complex: the sums over frames of the products of every two
-        microphones' whitened spectra under W weightings.
+        Shape (B, W, F, M, M), complex: `cross_spectral_matrix` of the whitened spectra under W
+        weightings.
     energy : torch.Tensor
-        Shape (B, W, M, bands): what `cross` would be at most.
+        Shape (B, W, M, bands): the largest possible value of `cross`, summed over each band.
     whole : torch.Tensor or None
-        Shape (B, M, F'), complex: the whitened spectrum of the whole window, if that is wanted.
+        Shape (B, M, F'), complex: the whitened spectrum of the whole window, if configured.
 
     """
 
@@ -84,7 +88,9 @@ class Spectra:
     whole: torch.Tensor | None
 
 
-def pair_correlations(signals, pairs, n_lags, config, learned=None):
+def pair_correlations(signals: torch.Tensor, pairs: torch.Tensor, n_lags: int,
+                      config: BackprojectionConfig,
+                      learned: LearnedWeightings | None = None) -> torch.Tensor:
     """
     Correlate all pairs in several bands under several weightings.
 
@@ -95,7 +101,7 @@ def pair_correlations(signals, pairs, n_lags, config, learned=None):
     pairs : torch.Tensor
         Shape (P, 2).
     n_lags : int
-        Largest lag, samples; must leave half a frame.
+        Largest lag, samples; must be below half a frame.
     config : BackprojectionConfig
         Frames, bands and weightings.
     learned : LearnedWeightings, optional
@@ -106,13 +112,19 @@ def pair_correlations(signals, pairs, n_lags, config, learned=None):
     torch.Tensor
         Shape (B, P, K, L), K = bands times weightings, and one more of the whole window if the
         configuration asks for it; lag 0 in the middle, positive where the first microphone of
-        the pair hears later. Two equal channels give 1 at lag 0.
+        the pair receives the sound later. Two equal channels give 1 at lag 0.
+
+    Raises
+    ------
+    ValueError
+        If a frame is too short for the lags.
 
     """
     return correlate(microphone_spectra(signals, n_lags, config, learned), pairs, n_lags, config)
 
 
-def microphone_spectra(signals, n_lags, config, learned=None):
+def microphone_spectra(signals: torch.Tensor, n_lags: int, config: BackprojectionConfig,
+                       learned: LearnedWeightings | None = None) -> Spectra:
     """Compute what `correlate` needs, for lags up to `n_lags`; see `pair_correlations`."""
     cfg = config
     check_lags(n_lags, cfg)
@@ -125,7 +137,7 @@ def microphone_spectra(signals, n_lags, config, learned=None):
     loudness = magnitude.square().mean(dim=(1, 3), keepdim=True).sqrt()
     floor = 1e-6 * loudness + 1e-20
     phase = torch.view_as_real(spectra) / (magnitude + floor)[..., None]  # (B, F, M, N, 2)
-    magnitude = magnitude / loudness.clamp(min=1e-9)  # devices' gains do not count
+    magnitude = magnitude / loudness.clamp(min=1e-9)  # independent of the devices' gains
 
     weights = [_WEIGHTINGS[weighting](magnitude) for weighting in cfg.weightings]
     if learned is not None:
@@ -137,10 +149,11 @@ def microphone_spectra(signals, n_lags, config, learned=None):
         filters = _filters(cfg.bands, cfg, signals.device)
         energy = weight.square().sum(dim=-1).transpose(2, 3) @ filters.T  # (B, W, M, bands)
         whole = whole_window(signals, n_lags, cfg) if cfg.whole_window else None
-        return Spectra(weighted @ weighted.mH, energy, whole)
+        return Spectra(cross_spectral_matrix(weighted), energy, whole)
 
 
-def correlate(spectra, pairs, n_lags, config):
+def correlate(spectra: Spectra, pairs: torch.Tensor, n_lags: int,
+              config: BackprojectionConfig) -> torch.Tensor:
     """
     Correlate some pairs, up to some lag: the second half of `pair_correlations`.
 
@@ -175,22 +188,23 @@ def correlate(spectra, pairs, n_lags, config):
     return torch.cat([stacked, whole[:, :, None]], dim=2)
 
 
-def correlate_whole(whole, pairs, n_lags):
+def correlate_whole(whole: torch.Tensor, pairs: torch.Tensor, n_lags: int) -> torch.Tensor:
     """Correlate pairs from `whole_window`: (B, M, F') to (B, P, L)."""
     first, second = pairs.unbind(dim=1)
-    cross = whole[:, first] * whole[:, second].conj()  # (B, P, F'), halved
+    cross = cross_spectrum(whole[:, first], whole[:, second])  # (B, P, F'), halved
     return _lags(cross, 2 * (cross.shape[-1] - 1), n_lags)
 
 
-def _lags(cross, n_fft, n_lags):
+def _lags(cross: torch.Tensor, n_fft: int, n_lags: int) -> torch.Tensor:
     """Sum halved cross-spectra (..., F) at the lags from -n_lags to n_lags."""
     full = torch.fft.irfft(cross, n_fft, norm='forward')
     return torch.cat([full[..., -n_lags:], full[..., :n_lags + 1]], dim=-1)
 
 
-def whole_window(signals, n_lags, config):
+def whole_window(signals: torch.Tensor, n_lags: int,
+                 config: BackprojectionConfig) -> torch.Tensor:
     """Whiten whole windows, so that products of two, halved, are GCC-PHAT: (B, M, F')."""
-    # Padded as far as lags reach, so that the correlation is linear where it is looked at.
+    # Padded by the largest lag, so that the correlation is linear up to there.
     n_fft = -(-(signals.shape[-1] + n_lags) // 1024) * 1024
     spectra = torch.fft.rfft(signals, n_fft)
     magnitude = spectra.abs()
@@ -200,8 +214,8 @@ def whole_window(signals, n_lags, config):
     return spectra * ((filters / (2 * filters.sum())).sqrt() / (magnitude + floor))
 
 
-def _onset(magnitude):
-    """Weigh what rises: the share of a bin's magnitude that the frames before do not explain."""
+def _onset(magnitude: torch.Tensor) -> torch.Tensor:
+    """Weight onsets: by the part of a bin's magnitude above that of the two frames before."""
     before = torch.nn.functional.pad(magnitude, (1, 0))[..., :-1]
     older = torch.nn.functional.pad(magnitude, (2, 0))[..., :-2]
     return (magnitude - torch.maximum(before, older)).clamp(min=0).sqrt()
@@ -216,8 +230,9 @@ WEIGHTINGS = tuple(_WEIGHTINGS)
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(False)  # what inference computes first must not be barred from training
-def _filters(edges, config, device, n_fft=None):
+@torch.inference_mode(False)  # filters cached during inference must stay usable in training
+def _filters(edges: tuple[tuple[float, float], ...], config: BackprojectionConfig,
+             device: torch.device, n_fft: int | None = None) -> torch.Tensor:
     """Return `band_filters` of frames, or of other lengths, as a tensor."""
     filters = band_filters(edges, n_fft or config.n_fft, config.sample_rate)
     return torch.tensor(filters, device=device)

@@ -3,22 +3,25 @@ Neural-SRP: the paper's network (its Fig. 3), and how it is summed over pairs (i
 
     E. Grinstein et al., "The Neural-SRP method for positional sound source localization".
 
-SRP asks of each pair of microphones how well each cell explains the delay between them, and sums
-the answers. Neural-SRP keeps the sum and lets a network answer: from the phases of two channels
-and the metadata phi = [p_i, p_j, d] it draws the pair's whole map at once, having learnt to see
-past reverberation. The same network with four or six channels and no sum is CRNN4 or CRNN6.
+SRP evaluates for each pair of microphones how well each cell explains the delay between them, and
+sums over pairs. Neural-SRP keeps the sum and replaces the evaluation by a network: from the phases
+of two channels and the metadata phi = [p_i, p_j, d] it outputs the pair's whole map at once, and
+it has learned to be robust to reverberation. The same network with four or six channels and no sum
+is CRNN4 or CRNN6.
 
 Shapes: B batch, C input channels (2 for a pair), T samples, N frames, F bins, G cells a side.
 """
 
+from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.geometry import microphone_pairs
+from numpy.typing import ArrayLike
 import torch
 from torch import nn
 
 
 class Crnn(nn.Module):
     """
-    Convolutions over phases, a recurrent network over time, a perceptron that draws the map.
+    Convolutions over phases, a recurrent network over time, a perceptron that outputs the map.
 
     Parameters
     ----------
@@ -27,10 +30,10 @@ class Crnn(nn.Module):
 
     """
 
-    def __init__(self, config):
+    def __init__(self, config: CrnnConfig) -> None:
         super().__init__()
         self.config = config
-        blocks = []
+        blocks: list[nn.Module] = []
         n_in = config.n_channels
         for _ in range(config.n_blocks):
             blocks += [*self._convolution(n_in), *self._convolution(config.conv_channels),
@@ -44,19 +47,19 @@ class Crnn(nn.Module):
             nn.Linear(config.mlp_units, config.mlp_units), nn.ReLU(),
             nn.Linear(config.mlp_units, config.grid_size ** 2))
 
-    def _convolution(self, n_in):
+    def _convolution(self, n_in: int) -> tuple[nn.Module, ...]:
         cfg = self.config
         # A time kernel of one frame needs no padding in time and keeps the network causal.
         return (nn.Conv2d(n_in, cfg.conv_channels, (cfg.kernel_time, cfg.kernel_freq),
                           padding=(cfg.kernel_time - 1, cfg.kernel_freq - 1)),
                 nn.BatchNorm2d(cfg.conv_channels), nn.ReLU())
 
-    def phases(self, signals):
-        """Turn waveforms (..., T) into what the network sees: angles (..., N, F), in radians."""
+    def phases(self, signals: torch.Tensor) -> torch.Tensor:
+        """Turn waveforms (..., T) into the network's input: phases (..., N, F), in radians."""
         cfg = self.config
         return stft_phase(signals, cfg.n_fft, cfg.hop_length, cfg.centred)
 
-    def encode(self, phases):
+    def encode(self, phases: torch.Tensor) -> torch.Tensor:
         """
         Turn phases into one feature vector a frame: convolutions, then frequency pooling.
 
@@ -79,9 +82,9 @@ class Crnn(nn.Module):
             features = features.amax(dim=3)
         return features.transpose(1, 2)
 
-    def draw(self, features, metadata):
+    def decode(self, features: torch.Tensor, metadata: torch.Tensor) -> torch.Tensor:
         """
-        Draw a map from encoded features and metadata.
+        Compute a map from encoded features and metadata.
 
         Parameters
         ----------
@@ -97,16 +100,17 @@ class Crnn(nn.Module):
 
         """
         states, _ = self.gru(features)  # (B, N', units)
-        aware = torch.cat([states[:, -1], metadata], dim=1)  # late fusion
+        fused = torch.cat([states[:, -1], metadata], dim=1)  # late fusion
         side = self.config.grid_size
-        return self.mlp(aware).reshape(-1, side, side)
+        return self.mlp(fused).reshape(-1, side, side)
 
-    def forward(self, phases, metadata):
-        """Map phases (B, C, N, F) and metadata (B, 3 C + 3) to (B, G, G): encode, then draw."""
-        return self.draw(self.encode(phases), metadata)
+    def forward(self, phases: torch.Tensor, metadata: torch.Tensor) -> torch.Tensor:
+        """Map phases (B, C, N, F) and metadata (B, 3 C + 3) to (B, G, G): encode, then decode."""
+        return self.decode(self.encode(phases), metadata)
 
 
-def pair_inputs(phases, mic_positions, room_dims, pairs):
+def pair_inputs(phases: torch.Tensor, mic_positions: torch.Tensor, room_dims: torch.Tensor,
+                pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     Gather every pair's input, so that one forward pass serves all pairs of all scenes.
 
@@ -129,12 +133,13 @@ def pair_inputs(phases, mic_positions, room_dims, pairs):
     """
     n_scenes, n_pairs = len(phases), len(pairs)
     paired = phases[:, pairs].flatten(0, 1)  # (B P, 2, N, F)
-    where = mic_positions[:, pairs].reshape(n_scenes, n_pairs, 6)
+    positions = mic_positions[:, pairs].reshape(n_scenes, n_pairs, 6)
     room = room_dims[:, None].expand(n_scenes, n_pairs, 3)
-    return paired, torch.cat([where, room], dim=2).flatten(0, 1)
+    return paired, torch.cat([positions, room], dim=2).flatten(0, 1)
 
 
-def locate_maps(model, signals, mic_positions, room_dims):
+def likelihood_maps(model: Crnn, signals: torch.Tensor, mic_positions: torch.Tensor,
+                    room_dims: torch.Tensor) -> torch.Tensor:
     """
     Map a batch of scenes: the mean over pairs (eq. 7), or the one joint map of CRNN4 and CRNN6.
 
@@ -168,7 +173,8 @@ def locate_maps(model, signals, mic_positions, room_dims):
     return model(phases, torch.cat([mic_positions.flatten(1), room_dims], dim=1))
 
 
-def stft_phase(signals, n_fft, hop_length, centred):
+def stft_phase(signals: torch.Tensor, n_fft: int, hop_length: int,
+               centred: bool) -> torch.Tensor:
     """
     Phases of the short-time Fourier transform with a Hann window, without the DC bin.
 
@@ -179,7 +185,7 @@ def stft_phase(signals, n_fft, hop_length, centred):
     n_fft, hop_length : int
         Samples.
     centred : bool
-        Whether frames are centred on their time, and so look n_fft / 2 samples ahead.
+        Whether frames are centred on their time, and so extend n_fft / 2 samples past it.
 
     Returns
     -------
@@ -195,6 +201,6 @@ def stft_phase(signals, n_fft, hop_length, centred):
     return phase.reshape(*signals.shape[:-1], *phase.shape[1:])
 
 
-def batch_of_one(array, device):
+def batch_of_one(array: ArrayLike, device: torch.device) -> torch.Tensor:
     """Make a float32 tensor (1, ...) of one scene's array, on a device."""
     return torch.as_tensor(array, dtype=torch.float32, device=device)[None]

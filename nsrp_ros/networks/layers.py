@@ -1,37 +1,40 @@
 """
-The learnt parts of backprojection.py: along a pair's lags, over pairs, and over the floor.
+The learned parts of backprojection.py: along a pair's lags, over pairs, and over the floor.
 
 Shapes: B scenes, P pairs, K correlations, L lags, V = Z Y X cells, D and E channels, H heads.
 """
 
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.lag_grid import STRIDE
 from nsrp_ros.networks.correlation import activation
 import torch
 from torch import nn
 
 
-def _starting_at_zero(*layers):
+def _zero_initialised(*layers: nn.Module) -> nn.Sequential:
     """
-    Make a residual block that adds nothing until it has learnt something.
+    Make a residual block whose output is zero before training.
 
-    That takes the place of normalisation, which costs more than the convolutions here, and would
-    make what is heard of one scene depend on the others of its batch.
+    That takes the place of normalisation layers, which cost more than the convolutions here, and
+    would make a scene's features depend on the others of its batch.
     """
-    nn.init.zeros_(layers[-1].weight)
-    nn.init.zeros_(layers[-1].bias)
-    return nn.Sequential(*layers)
+    block, last = nn.Sequential(*layers), layers[-1]
+    assert isinstance(last, (nn.Conv1d, nn.Conv2d)) and last.bias is not None
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return block
 
 
 class LagNetwork(nn.Module):
-    """Describe every second lag of a pair: residual dilated convolutions along lags."""
+    """Features of every second lag of a pair: residual dilated convolutions along lags."""
 
-    def __init__(self, n_in, config):
+    def __init__(self, n_in: int, config: BackprojectionConfig) -> None:
         super().__init__()
         c, hidden = config.channels, config.hidden_channels
         # The first convolution keeps the lag in the middle where it was: index k is lag 2 k - n.
         self.first = nn.Conv1d(n_in, c, 9, stride=STRIDE, padding=4)
         self.blocks = nn.ModuleList(
-            _starting_at_zero(
+            _zero_initialised(
                 activation(config),
                 nn.Conv1d(c, hidden, config.lag_kernel, padding=config.lag_kernel // 2 * d,
                           dilation=d),
@@ -39,24 +42,24 @@ class LagNetwork(nn.Module):
             for d in config.dilations)
         self.last = nn.Conv1d(c, config.map_channels + config.echo_channels, 1)
 
-    def forward(self, correlations):
+    def forward(self, correlations: torch.Tensor) -> torch.Tensor:
         """Map (N, K, L) to (N, D + E, (L + 1) / 2)."""
-        features = self.first(correlations)
+        features: torch.Tensor = self.first(correlations)
         for block in self.blocks:
             features = features + block(features)
         return self.last(features)
 
 
 class PairPooling(nn.Module):
-    """Pool what pairs say of a point: their mean, and averages that attend to the best."""
+    """Pool the pairs' features of a point: their mean, and attention-weighted averages."""
 
-    def __init__(self, config):
+    def __init__(self, config: BackprojectionConfig) -> None:
         super().__init__()
         d = config.map_channels
         self.attend = nn.Linear(d, config.heads) if config.heads else None
         self.mix = nn.Linear(d * (1 + (config.heads > 0)), d)
 
-    def forward(self, features):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map (B, P, V, D) to (B, V, D)."""
         pooled = [features.mean(dim=1)]
         if self.attend is not None:
@@ -68,20 +71,20 @@ class PairPooling(nn.Module):
 
 
 class FloorNetwork(nn.Module):
-    """Let neighbouring cells of the floor plan speak to each other."""
+    """Residual convolutions over the floor plan, and a score for each of its cells."""
 
-    def __init__(self, config):
+    def __init__(self, config: BackprojectionConfig) -> None:
         super().__init__()
         d, hidden = config.map_channels, config.map_hidden_channels
         self.blocks = nn.ModuleList(
-            _starting_at_zero(activation(config), nn.Conv2d(d, hidden, 3, padding=1),
+            _zero_initialised(activation(config), nn.Conv2d(d, hidden, 3, padding=1),
                               activation(config), nn.Conv2d(hidden, d, 3, padding=1))
             for _ in range(config.map_blocks))
         self.score = nn.Conv2d(d, 1, 1)
 
-    def forward(self, floor):
+    def forward(self, floor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map (B, D, Y, X) to features of that shape and scores (B, Y, X)."""
         for block in self.blocks:
             floor = floor + block(floor)
-        # Scores need all their bits, whatever features have.
+        # Scores are computed with the bits of their weights, whatever those of the features.
         return floor, self.score(floor.to(self.score.weight.dtype))[:, 0]

@@ -10,30 +10,34 @@ Shapes: M microphones, P pairs, L lags, F bins, N frames, V = Z Y X cells, D and
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 import io
 from pathlib import Path
+from typing import Any
+from typing import cast
 import warnings
 
 from nsrp_ros.core.model_files import find_weights
 from nsrp_ros.localization.backprojection.onnx_session import save_graphs
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.checkpoint import load_checkpoint
+from nsrp_ros.networks.correlation import LearnedWeightings
 import torch
 from torch import nn
 
 OPSET = 17
-"""Read by ONNX Runtime from 1.13 on."""
+"""ONNX Runtime reads it from version 1.13 on."""
 
 
 class Weightings(nn.Module):
-    """Learnt weights of frames and bins: magnitudes (1, M, F, N) to (M, W, F, N)."""
+    """Learned weights of frames and bins: magnitudes (1, M, F, N) to (M, W, F, N)."""
 
-    def __init__(self, model):
+    def __init__(self, model: Backprojection) -> None:
         super().__init__()
-        self.weightings = model.weightings
+        self.weightings = cast(LearnedWeightings, model.weightings)
 
-    def forward(self, magnitude):
+    def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
         """Apply the layers; see the class."""
         return torch.stack([w[0] for w in self.weightings(magnitude)], dim=1)
 
@@ -42,57 +46,63 @@ class Lags(nn.Module):
     """
     Features of lags: correlations (1, K + 2, P, L) to direct (P, L / 2, D) and echo (P, L / 2, E).
 
-    Convolutions along lags become two-dimensional ones that leave pairs apart, which ONNX Runtime
-    computes in blocks of channels and those along one dimension not.
+    Convolutions along lags become two-dimensional ones with a row for each pair, which ONNX
+    Runtime computes in blocks of channels, unlike one-dimensional ones.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Backprojection) -> None:
         super().__init__()
         lags, cfg = model.lags, model.config
         self.sizes = cfg.map_channels, cfg.echo_channels
         self.first, self.last = _flat(lags.first), _flat(lags.last)
-        self.blocks = nn.ModuleList(nn.Sequential(*map(_flat, block)) for block in lags.blocks)
+        self.blocks = nn.ModuleList(nn.Sequential(*map(_flat, cast(nn.Sequential, block)))
+                                    for block in lags.blocks)
 
-    def forward(self, correlations):
+    def forward(self, correlations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Apply the layers; see the class."""
         features = self.first(correlations)
         for block in self.blocks:
             features = features + block(features)
-        return self.last(features)[0].permute(1, 2, 0).split(self.sizes, dim=2)
+        direct, echo = self.last(features)[0].permute(1, 2, 0).split(self.sizes, dim=2)
+        return direct, echo
 
 
-def _flat(layer):
-    """Return a Conv1d as a Conv2d of one row, any other layer as it is."""
+def _flat(layer: nn.Module) -> nn.Module:
+    """Return a Conv1d as a Conv2d of one row, any other layer unchanged."""
     if not isinstance(layer, nn.Conv1d):
         return layer
-    flat = nn.Conv2d(layer.in_channels, layer.out_channels, (1, *layer.kernel_size),
-                     (1, *layer.stride), (0, *layer.padding), (1, *layer.dilation))
+    padding = layer.padding[0]
+    assert not isinstance(padding, str) and layer.bias is not None
+    flat = nn.Conv2d(layer.in_channels, layer.out_channels, (1, layer.kernel_size[0]),
+                     (1, layer.stride[0]), (0, padding), (1, layer.dilation[0]))
+    assert flat.bias is not None
     flat.weight.data, flat.bias.data = layer.weight.data[:, :, None], layer.bias.data
     return flat
 
 
 class Gates(nn.Module):
-    """What features are multiplied by, and what is added: views (V, P, 6) to (V, P, 2 D)."""
+    """Scales and shifts of features: pair geometry (V, P, 6) to (V, P, 2 D)."""
 
-    def __init__(self, model):
+    def __init__(self, model: Backprojection) -> None:
         super().__init__()
         self.view, self.scene, self.gate = model.view, model.scene, model.gate
         self.ones = torch.arange(2 * model.config.map_channels) < model.config.map_channels
 
-    def forward(self, views, context):
+    def forward(self, pair_geometry: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Apply the layers, given the scene's context (4,); one plus the scale comes first."""
-        return self.gate(self.view(views) + self.scene(context)) + self.ones.float()
+        return self.gate(self.view(pair_geometry) + self.scene(context)) + self.ones.float()
 
 
 class Project(nn.Module):
-    """Gate and pool what pairs say: direct (V, P, D), echoes (V, P, 3 E) and gates to (V, D)."""
+    """Gate and pool features of pairs: direct (V, P, D), echoes (V, P, 3 E), gates to (V, D)."""
 
-    def __init__(self, model):
+    def __init__(self, model: Backprojection) -> None:
         super().__init__()
-        self.echoes, self.activation = model.echoes, model.activation
-        self.attend, self.mix = model.pool.attend, model.pool.mix
+        self.echoes, self.activation = cast(nn.Linear, model.echoes), model.activation
+        self.attend, self.mix = cast(nn.Linear, model.pool.attend), model.pool.mix
 
-    def forward(self, direct, echoes, gates):
+    def forward(self, direct: torch.Tensor, echoes: torch.Tensor,
+                gates: torch.Tensor) -> torch.Tensor:
         """Apply the layers, PairPooling's among them, with cells before pairs."""
         scale, shift = gates.chunk(2, dim=2)
         features = self.activation((direct + self.echoes(echoes)) * scale + shift)
@@ -103,14 +113,15 @@ class Project(nn.Module):
 
 
 class Read(nn.Module):
-    """Read the posterior off pooled features, as `Backprojection.read` does for a batch."""
+    """The posterior from pooled features, as `Backprojection.read_posterior` does for a batch."""
 
-    def __init__(self, model):
+    def __init__(self, model: Backprojection) -> None:
         super().__init__()
         self.place, self.point, self.point_score = model.place, model.point, model.point_score
         self.floor, self.presence = model.floor, model.presence
 
-    def forward(self, pooled, place):
+    def forward(self, pooled: torch.Tensor,
+                place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map (Z, Y, X, D) and places (Z, Y, X, 10) to (Z, Y, X) and log-odds of presence."""
         pooled = self.point(pooled + self.place(place))
         score = self.point_score(pooled)[..., 0]
@@ -119,11 +130,11 @@ class Read(nn.Module):
         score = score + floor_score
         log_posterior = score - score.flatten().logsumexp(dim=0)
         likely = log_posterior.exp().sum(dim=0)  # (Y, X)
-        seen = torch.cat([(likely * floor).sum(dim=(2, 3)), floor.mean(dim=(2, 3))], dim=1)
-        return log_posterior, self.presence(seen)[0, 0]
+        summary = torch.cat([(likely * floor).sum(dim=(2, 3)), floor.mean(dim=(2, 3))], dim=1)
+        return log_posterior, self.presence(summary)[0, 0]
 
 
-def export(model):
+def export(model: Backprojection) -> dict[str, bytes]:
     """
     Make the graphs of a network.
 
@@ -135,17 +146,17 @@ def export(model):
     Returns
     -------
     dict of str to bytes
-        ONNX graphs by `onnx_file.PARTS`.
+        ONNX graphs by `onnx_session.PARTS`.
 
     Raises
     ------
     ValueError
-        If the network has no echoes or no heads: such ones were for comparison only.
+        If the network has no reflections or no attention heads: such ones were for comparison.
 
     """
     cfg = model.config
     if not cfg.echo_channels or not cfg.heads:
-        raise ValueError('only networks that look for echoes and attend to pairs are exported')
+        raise ValueError('only networks with echoes and attention heads are exported')
     model = model.eval().requires_grad_(False)
     d, e, n_bins = cfg.map_channels, cfg.echo_channels, cfg.n_fft // 2 + 1
     n_inputs = model.lags.first.in_channels
@@ -166,23 +177,26 @@ def export(model):
     return graphs
 
 
-def _graph(module, inputs, outputs):
-    """Trace a module with named inputs (a tensor, and which of its axes may change in size)."""
+def _graph(module: nn.Module, inputs: dict[str, tuple[torch.Tensor, tuple[int, ...]]],
+           outputs: list[str]) -> bytes:
+    """Trace a module with named inputs: a tensor, and its axes of variable size."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The other exporter needs two more packages and gains nothing for graphs this simple.
         warnings.simplefilter('ignore')
         torch.onnx.export(
-            module, tuple(tensor for tensor, _ in inputs.values()), buffer, dynamo=False,
+            module, tuple(tensor for tensor, _ in inputs.values()),
+            cast(Any, buffer),  # a file object, which its annotation lacks
+            dynamo=False,
             input_names=list(inputs), output_names=outputs, opset_version=OPSET,
             dynamic_axes={name: {axis: f'{name}_{axis}' for axis in axes}
                           for name, (_, axes) in inputs.items()})
     return buffer.getvalue()
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     """Export a network by its name or path."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').strip().partition('\n')[0])
     parser.add_argument('method', help='a back-projection network in models/, or a .safetensors')
     parser.add_argument('output', nargs='?', help='a .onnx.zip; beside the weights if left out')
     options = parser.parse_args(args)

@@ -1,6 +1,8 @@
-"""Cross-correlation, phases and resampling."""
+"""Cross-correlation, cross-spectra, phases and resampling."""
 
 from nsrp_ros.core.gcc_phat import gcc_phat
+from nsrp_ros.core.geometry import cross_spectral_matrix
+from nsrp_ros.core.geometry import cross_spectrum
 from nsrp_ros.core.resampling import resample
 from nsrp_ros.networks.crnn import stft_phase
 import numpy as np
@@ -31,7 +33,7 @@ def test_interpolated_lags_resolve_a_quarter_of_a_sample(anechoic):
 
 
 def test_gains_do_not_matter():
-    """Whitening removes each microphone's gain, so devices need no calibration."""
+    """Whitening removes each microphone's gain."""
     signals = np.random.default_rng(0).standard_normal((3, 4000))
     pairs = np.array([[0, 1], [1, 2]])
     np.testing.assert_allclose(gcc_phat(signals, pairs),
@@ -43,6 +45,19 @@ def test_a_silent_channel_correlates_with_nothing():
     signals = np.stack([np.zeros(1000), np.random.default_rng(0).standard_normal(1000)])
     correlation = gcc_phat(signals, np.array([[0, 1]]))
     np.testing.assert_array_equal(correlation, 0)
+
+
+@pytest.mark.parametrize('kind', [np.asarray, torch.as_tensor])
+def test_the_cross_spectral_matrix_holds_every_cross_spectrum(kind):
+    """Its element (i, j) is the sum over frames of i's and j's, also of i with itself."""
+    rng = np.random.default_rng(0)
+    spectra = kind(rng.standard_normal((5, 3, 7)) + 1j * rng.standard_normal((5, 3, 7)))
+    matrix = cross_spectral_matrix(spectra)
+    assert matrix.shape == (5, 3, 3)
+    for i in range(3):
+        for j in range(3):
+            expected = cross_spectrum(spectra[:, i], spectra[:, j]).sum(-1)
+            np.testing.assert_allclose(matrix[:, i, j], expected, atol=1e-12)
 
 
 def test_phase_of_a_tone():

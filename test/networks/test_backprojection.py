@@ -1,4 +1,4 @@
-"""The geometry-aware network: what holds before it has learnt anything."""
+"""The back-projection network: truths that hold before training, and losses."""
 
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.geometry import Grid
@@ -58,7 +58,7 @@ def test_areas_are_divided_as_grids_are():
 
 @torch.inference_mode()
 def test_gains_do_not_matter(anechoic):
-    """Devices need no calibration."""
+    """The posterior is independent of the devices' gains."""
     model = network()
     signals, mics, dims = scene(anechoic)
     gains = torch.tensor([0.01, 1, 3, 0.2, 10, 0.5])[:, None]
@@ -68,7 +68,7 @@ def test_gains_do_not_matter(anechoic):
 
 
 @torch.inference_mode()
-def test_scenes_of_a_batch_do_not_meet(anechoic):
+def test_scenes_of_a_batch_are_independent(anechoic):
     """A scene's posterior is the same alone as beside another one."""
     model = network()
     signals, mics, dims = scene(anechoic)
@@ -81,13 +81,13 @@ def test_scenes_of_a_batch_do_not_meet(anechoic):
 
 
 @torch.inference_mode()
-def test_echoes_are_sought_where_mirrors_put_them(anechoic):
-    """A wall that is moved changes what is seen; without echo features it would not matter."""
+def test_reflections_depend_on_the_walls(anechoic):
+    """A wall that is moved changes the posterior; without echo features it does not."""
     signals, mics, dims = scene(anechoic)
     area, shape = whole_room(dims), (3, 10, 12)
     wider = dims + torch.tensor([0.7, 0.0, 0.0])
     model = network()
-    model.place.weight.zero_()  # which knows the room's size otherwise
+    model.place.weight.zero_()  # its input includes the room's size
     here, _ = model(signals, mics, dims, area, shape)
     there, _ = model(signals, mics, wider, area, shape)
     assert float((here - there).abs().max()) > 1e-4
@@ -97,8 +97,8 @@ def test_echoes_are_sought_where_mirrors_put_them(anechoic):
     torch.testing.assert_close(here, there)
 
 
-def test_a_part_of_the_room_can_be_asked_about(anechoic):
-    """The map tiles the area with as many cells as are asked for; areas outside are refused."""
+def test_a_part_of_the_room_can_be_evaluated(anechoic):
+    """The map tiles the area with the requested cells; areas outside the room are refused."""
     located = Backprojector(network())
     scene_ = anechoic.signals(), anechoic.mic_positions, anechoic.room_dims
     estimate = located.estimate(*scene_, area=((1, 0.5), (3, 2.5)), shape=(4, 8))
@@ -115,12 +115,12 @@ def test_a_part_of_the_room_can_be_asked_about(anechoic):
 
 
 def test_channels_of_zeros_are_left_out(anechoic):
-    """A dead microphone is as one that is not there; where all are dead, nobody is present."""
+    """A silent channel is ignored; where all are silent, the presence is 0."""
     located = Backprojector(network())
     signals, mics = anechoic.signals(), np.asarray(anechoic.mic_positions)
-    dead = signals.copy()
-    dead[2] = 0
-    with_it = located.estimate(dead, mics, anechoic.room_dims)
+    one_silent = signals.copy()
+    one_silent[2] = 0
+    with_it = located.estimate(one_silent, mics, anechoic.room_dims)
     rest = [0, 1, 3, 4, 5]
     without = located.estimate(signals[rest], mics[rest], anechoic.room_dims)
     np.testing.assert_allclose(with_it.likelihood_map, without.likelihood_map, atol=1e-6)
@@ -130,24 +130,24 @@ def test_channels_of_zeros_are_left_out(anechoic):
 
 
 def test_the_loss_is_least_at_the_truth(anechoic):
-    """A posterior that puts all on the right cells scores best; a flat one pays for its doubt."""
+    """A posterior at the right cells scores best, then a flat one, then a wrong one."""
     dims = torch.as_tensor(anechoic.room_dims, dtype=torch.float32)[None]
     points = area_points(whole_room(dims), (6, 25, 25))
     source = torch.as_tensor(anechoic.source_position, dtype=torch.float32)[None]
     near = -40 * (points - source[:, None, None, None]).norm(dim=-1)
     far = -40 * (points - source.flip(1)[:, None, None, None]).norm(dim=-1)
     flat = torch.zeros_like(near)
-    right, doubt, wrong = (
+    right, uncertain, wrong = (
         float(posterior_loss(s.flatten(1).log_softmax(1).view_as(s), points, source, 1.0))
         for s in (near, flat, far))
-    assert right < doubt < wrong
+    assert right < uncertain < wrong
     cells = points[0, 0, ..., :2].reshape(-1, 2)
     away = (cells - source[0, :2]).norm(dim=-1).mean() - 0.5 * torch.cdist(cells, cells).mean()
-    assert doubt == pytest.approx(np.log(25 * 25 * 6) + float(away), rel=1e-4)
+    assert uncertain == pytest.approx(np.log(25 * 25 * 6) + float(away), rel=1e-4)
 
 
 def test_the_loss_is_proper():
-    """Whoever draws the truth from a posterior scores best by saying just that posterior."""
+    """If the truth is drawn from a posterior, that posterior has the least expected loss."""
     points = area_points(torch.tensor([[[0.0, 0, 0], [4, 3, 1]]]), (1, 3, 4))
     torch.manual_seed(1)
     truth = torch.rand(1, 1, 3, 4).flatten(1).softmax(1).view(1, 1, 3, 4)
@@ -162,17 +162,17 @@ def test_the_loss_is_proper():
         assert expected(truth) < expected(other / other.sum())
 
 
-def test_presence_is_learnt_from_both_kinds():
-    """Being right and sure costs least."""
+def test_presence_is_learned_from_both_kinds():
+    """Confident and right costs least, confident and wrong most."""
     talking = torch.tensor([True, False])
-    right, unsure, wrong = (float(presence_loss(torch.tensor(odds), talking))
+    right, even, wrong = (float(presence_loss(torch.tensor(odds), talking))
                             for odds in ((5.0, -5.0), (0.0, 0.0), (-5.0, 5.0)))
-    assert right < unsure < wrong
-    assert unsure == pytest.approx(np.log(2))
+    assert right < even < wrong
+    assert even == pytest.approx(np.log(2))
 
 
 def test_a_batch_overfits(anechoic):
-    """Two scenes are learnt by heart: the gradient reaches everything that matters."""
+    """Two scenes are memorised, and gradients reach all parameters."""
     rng = np.random.default_rng(1)
     signals, mics, dims = scene(anechoic)
     signals = torch.cat([signals, torch.as_tensor(
@@ -192,7 +192,7 @@ def test_a_batch_overfits(anechoic):
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-        # Not in every step: few channels may all be off for two scenes.
+        # Not in every step: a few channels may all be inactive for two scenes.
         reached |= {name for name, p in model.named_parameters() if p.grad.abs().sum() > 0}
     assert losses[-1] < 0.5 * losses[0]
     assert reached == {name for name, _ in model.named_parameters()}

@@ -1,4 +1,4 @@
-"""Checkpoints come back bit-equal, or say what is wrong with them."""
+"""Checkpoints reload bit-equal, or the error says what is wrong with them."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_a_checkpoint_reloads_bit_equal(checkpoint):
 
 
 def test_files_from_before_widths_were_settings_are_read(tmp_path):
-    """They had no bottlenecks, and as many channels of weightings as bins that share allowed."""
+    """They have the widths that were fixed then, which files do not state."""
     config = BackprojectionConfig(channels=12, hidden_channels=12, map_channels=8, map_blocks=1,
                                   map_hidden_channels=8, dilations=(1, 4), heads=2)
     path = tmp_path / 'older.safetensors'
@@ -58,7 +58,7 @@ def test_files_from_before_widths_were_settings_are_read(tmp_path):
 
 
 def test_a_path_is_a_method(checkpoint):
-    """Localizer.load takes one's own weights by their path."""
+    """Localizer.load takes weights by their path."""
     assert Localizer.load(str(checkpoint[0])).config == CONFIG
 
 
@@ -77,8 +77,8 @@ def damaged(path, how):
         tensors = load_file(path)
         config = json.loads(json.dumps({'conv_channels': 5, 'gru_units': 4, 'mlp_units': 8,
                                         'confidence': {}}))
-        if how == 'strange field':
-            config['flavour'] = 'sweet'
+        if how == 'unknown field':
+            config['no_such_setting'] = 'x'
         if how == 'not json':
             config = '{'
         save_file(tensors, path, metadata={
@@ -87,9 +87,9 @@ def damaged(path, how):
 
 
 @pytest.mark.parametrize('how', ['truncated', 'empty', 'noise', 'foreign', 'misfit',
-                                 'strange field', 'not json'])
+                                 'unknown field', 'not json'])
 def test_damaged_weights_are_refused_with_a_sentence(checkpoint, how):
-    """Whatever is wrong, the error is ours and names the file."""
+    """Whatever is wrong, the error is a WeightsError that names the file."""
     path, _ = checkpoint
     damaged(path, how)
     with pytest.raises(WeightsError, match='small.safetensors'):
@@ -97,7 +97,7 @@ def test_damaged_weights_are_refused_with_a_sentence(checkpoint, how):
 
 
 def test_unknown_methods_are_refused():
-    """The sentence tells where was looked."""
+    """The error names the method, or the file that does not exist."""
     with pytest.raises(WeightsError, match="no weights for method 'nonsense'"):
         Localizer.load('nonsense')
     with pytest.raises(WeightsError, match='no weights file'):
@@ -105,7 +105,7 @@ def test_unknown_methods_are_refused():
 
 
 def test_installed_weights_are_found(checkpoint, tmp_path, monkeypatch):
-    """An ament prefix brings its own models folder."""
+    """An ament prefix has a models folder of its own."""
     folder = tmp_path / 'share/nsrp_ros/models'
     folder.mkdir(parents=True)
     checkpoint[0].rename(folder / 'my_own_method.safetensors')

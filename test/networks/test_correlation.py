@@ -1,4 +1,4 @@
-"""Correlations in bands, under weightings: they peak where the delay is."""
+"""Correlations in bands, under weightings: they peak at the delay."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def correlate(signals, pairs, n_lags=400):
 
 
 def test_every_band_and_weighting_peaks_at_the_delay(anechoic):
-    """Thirteen views of the same pair agree in free air; swapping the pair mirrors the lags."""
+    """All correlations of a pair agree in free field; swapping the pair mirrors the lags."""
     distance = np.linalg.norm(anechoic.mic_positions - anechoic.source_position, axis=1)
     lag = (distance[0] - distance[1]) / 343.0 * anechoic.sample_rate
     correlation = correlate(anechoic.signals(), [[0, 1], [1, 0]])
@@ -31,7 +31,7 @@ def test_every_band_and_weighting_peaks_at_the_delay(anechoic):
 
 
 def test_equal_channels_give_one(anechoic):
-    """The scale is that of a pair that agrees perfectly, whatever the gains."""
+    """Two equal signals have correlation 1 at lag 0, whatever the gains."""
     signals = anechoic.signals()[[0, 0]] * np.float32([[1], [0.01]])
     correlation = correlate(signals, [[0, 1]])
     np.testing.assert_allclose(correlation[0, :, 400], 1, atol=2e-3)
@@ -39,20 +39,20 @@ def test_equal_channels_give_one(anechoic):
 
 
 def test_silence_gives_nothing():
-    """A dead channel correlates with nobody, and nothing is NaN."""
+    """A silent channel has correlation zero, and nothing is NaN."""
     signals = np.zeros((2, 8000), np.float32)
     signals[1] = np.random.default_rng(0).standard_normal(8000)
     correlation = correlate(signals, [[0, 1]])
     assert np.isfinite(correlation).all() and np.abs(correlation).max() < 1e-3
 
 
-def test_bands_hear_their_own_frequencies():
-    """A delay that exists in the highest band only is seen there and not in the lowest."""
+def test_bands_are_separate():
+    """A delay of high frequencies only shows in the highest band and not in the lowest."""
     rng = np.random.default_rng(0)
     low, high = (_band(rng.standard_normal(8100), *edges)
                  for edges in ((50, 500), (4000, 7000)))
     signals = np.stack([low[:8000] + high[:8000], low[:8000] + high[50:8050]])
-    signals += 0.01 * rng.standard_normal(signals.shape)  # each microphone's own hiss
+    signals += 0.01 * rng.standard_normal(signals.shape)  # each microphone's own noise
     correlation = correlate(signals.astype(np.float32), [[0, 1]])[0]
     assert correlation[0].argmax() == 400
     assert correlation[-1].argmax() == 450  # bands come before weightings
@@ -72,8 +72,8 @@ def _band(noise, low, high):
 
 
 @pytest.mark.parametrize('shared_bins', (1, 4))
-def test_learned_weightings_stand_beside_the_others(shared_bins):
-    """They add a correlation for each band, and what they learn reaches the correlations."""
+def test_learned_weightings_are_added_to_the_others(shared_bins):
+    """They add a correlation for each band, and gradients reach them through the correlations."""
     torch.manual_seed(0)
     learned = LearnedWeightings(replace(CONFIG, shared_bins=shared_bins))
     signals = torch.randn(1, 3, 8000)

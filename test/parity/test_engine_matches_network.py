@@ -1,4 +1,4 @@
-"""A network for ONNX Runtime answers as the one for torch does, and needs no torch."""
+"""The engine for ONNX Runtime estimates as the one for torch does, and needs no torch."""
 
 from dataclasses import asdict
 import os
@@ -8,7 +8,7 @@ import sys
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.model_files import find_weights
 from nsrp_ros.core.model_files import WeightsError
-from nsrp_ros.localization.backprojection.approximations import Shortcuts
+from nsrp_ros.localization.backprojection.approximations import Approximations
 from nsrp_ros.localization.backprojection.engine import OnnxBackprojector
 from nsrp_ros.localization.backprojection.onnx_session import OnnxNetwork
 from nsrp_ros.localization.backprojection.onnx_session import save_graphs
@@ -32,12 +32,12 @@ SMALL = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_b
 def both():
     """Load the network that the package ships, for torch (32 bits) and for ONNX Runtime."""
     torch_one = Backprojector(load_checkpoint(find_weights('backprojection')),
-                              shortcuts=Shortcuts(bfloat16=False))
+                              approximations=Approximations(bfloat16=False))
     return torch_one, OnnxBackprojector(OnnxNetwork.load(find_weights('backprojection.onnx')))
 
 
 def reverberant(n_mics, rt60=0.4):
-    """Return signals, microphones and room of somebody who hisses in syllables."""
+    """Return signals, microphones and room of a talker of amplitude-modulated noise."""
     rng = np.random.default_rng(n_mics)
     dims = np.array([6.0, 5.0, 3.0])
     mics = rng.uniform([0.3, 0.3, 0.5], [5.7, 4.7, 2.2], (n_mics, 3))
@@ -45,8 +45,8 @@ def reverberant(n_mics, rt60=0.4):
     room = pyroomacoustics.ShoeBox(dims, fs=16000, max_order=10,
                                    materials=pyroomacoustics.Material(absorption))
     time = np.arange(12000) / 16000
-    hiss = rng.standard_normal(len(time)) * np.sin(2 * np.pi * 4 * time) ** 2
-    room.add_source([4.2, 3.1, 1.5], signal=hiss)
+    noise = rng.standard_normal(len(time)) * np.sin(2 * np.pi * 4 * time) ** 2
+    room.add_source([4.2, 3.1, 1.5], signal=noise)
     room.add_microphone_array(mics.T)
     room.simulate()
     signals = room.mic_array.signals[:, 3000:11000]
@@ -54,8 +54,15 @@ def reverberant(n_mics, rt60=0.4):
 
 
 def assert_alike(one, other):
-    """Compare two estimates to a centimetre."""
-    assert np.linalg.norm(one.position - other.position) < 0.01
+    """
+    Compare two estimates to a centimetre, or to 3 % of the posterior's spread where that is more.
+
+    The cells that are computed are rounded up to a multiple of 64 by the next likeliest. Many of
+    these have exactly the same probability, that of one coarse cell, and the engines take others
+    of them, which ones depends on rounding and so on the processor. The others are interpolated.
+    """
+    spread = np.sqrt(np.trace(one.covariance))
+    assert np.linalg.norm(one.position - other.position) < max(0.01, 0.03 * spread)
     assert one.height == pytest.approx(other.height, abs=0.03)
     assert one.presence == pytest.approx(other.presence, abs=0.02)
     assert one.confidence == pytest.approx(other.confidence, abs=0.02)
@@ -65,20 +72,20 @@ def assert_alike(one, other):
 
 
 @pytest.mark.parametrize('n_mics', (3, 6))
-def test_in_free_air_it_answers_as_torch_does(both, anechoic, n_mics):
+def test_in_free_field_it_estimates_as_torch_does(both, anechoic, n_mics):
     """The same place, height, map and confidence."""
     scene = anechoic.signals()[:n_mics], anechoic.mic_positions[:n_mics], anechoic.room_dims
     assert_alike(*(method.estimate(*scene) for method in both))
 
 
 @pytest.mark.parametrize('n_mics', (2, 4, 12))
-def test_in_a_reverberant_room_it_answers_as_torch_does(both, n_mics):
-    """Echoes, few pairs, and so many that not all of them are asked."""
+def test_in_a_reverberant_room_it_estimates_as_torch_does(both, n_mics):
+    """Reflections, few pairs, and so many that not all of them are selected."""
     scene = reverberant(n_mics)
     assert_alike(*(method.estimate(*scene) for method in both))
 
 
-def test_it_can_be_asked_about_an_area(both, anechoic):
+def test_it_evaluates_an_area(both, anechoic):
     """Area and shape mean the same."""
     scene = anechoic.signals(), anechoic.mic_positions, anechoic.room_dims
     area, shape = [(3, 2), (5.5, 4.5)], (14, 17)
@@ -88,15 +95,15 @@ def test_it_can_be_asked_about_an_area(both, anechoic):
 
 
 def test_microphones_that_move_are_noticed(both, anechoic):
-    """What is remembered of one place is not used for another."""
-    remembers, dims = both[1], anechoic.room_dims
+    """Projections that are cached for some positions are not used for others."""
+    caching, dims = both[1], anechoic.room_dims
     for offset in ([0, 0, 0], [0.3, -0.2, 0.1], [0, 0, 0]):
         scene = anechoic.signals(), anechoic.mic_positions + offset, dims
-        assert_alike(both[0].estimate(*scene), remembers.estimate(*scene))
+        assert_alike(both[0].estimate(*scene), caching.estimate(*scene))
 
 
-def test_silence_is_nobody(both, anechoic):
-    """A window of zeros gives a flat map, one dead microphone is left out."""
+def test_silence_has_no_talker(both, anechoic):
+    """A window of zeros gives a flat map; a single silent channel is left out."""
     signals = anechoic.signals()
     estimate = both[1].estimate(0 * signals, anechoic.mic_positions, anechoic.room_dims)
     assert estimate.presence == 0 and np.ptp(estimate.likelihood_map) < 1e-9
@@ -106,13 +113,13 @@ def test_silence_is_nobody(both, anechoic):
 
 
 def test_any_such_network_can_be_exported(tmp_path, anechoic):
-    """The command writes what `Localizer.load` takes, also without learnt weightings."""
+    """The command writes what `Localizer.load` takes, also without learned weightings."""
     torch.manual_seed(0)
     for settings in ({'shared_bins': 4, 'activation': 'relu'},
                      {'learned_weightings': 0, 'whole_window': False}):
         model = Backprojection(BackprojectionConfig(**{**asdict(SMALL), **settings,
                                                        'confidence': SMALL.confidence})).eval()
-        for parameter in model.parameters():  # residual blocks start as zeros, which hide faults
+        for parameter in model.parameters():  # residual blocks start at zero, which hides faults
             torch.nn.init.normal_(parameter, std=0.1)
         weights = tmp_path / 'small.safetensors'
         save_checkpoint(weights, model, 'small')
@@ -121,12 +128,12 @@ def test_any_such_network_can_be_exported(tmp_path, anechoic):
                  anechoic.room_dims)
         written = Localizer.load(str(tmp_path / 'small.onnx.zip'))
         assert written.config == model.config
-        model = Backprojector(model, shortcuts=Shortcuts(bfloat16=False))
+        model = Backprojector(model, approximations=Approximations(bfloat16=False))
         assert_alike(written.locate(*scene), Localizer(model).locate(*scene))
 
 
 def test_networks_that_cannot_be_exported_are_refused(tmp_path, capsys):
-    """Neither those without echoes nor the paper's."""
+    """Neither those without echo features nor the paper's."""
     with pytest.raises(ValueError, match='echoes'):
         export_onnx.export(Backprojection(BackprojectionConfig(echo_channels=0)))
     for arguments in (['neural_srp', str(tmp_path / 'a.onnx.zip')],
@@ -141,12 +148,12 @@ def blocking(module):
     """Return code after which importing a module fails, as where it is not installed."""
     return f"""
 import sys
-from importlib.abc import MetaPathFinder
-class Missing(MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.split('.')[0] == {module!r}:
-            raise ModuleNotFoundError('No module named ' + name, name=name)
-sys.meta_path.insert(0, Missing())
+from importlib.machinery import PathFinder
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.split('.')[0] == {module!r} else super().find_spec(name, path, target)
+sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
 import numpy as np
 from nsrp_ros.localization.localizer import Localizer
 from nsrp_ros.core.model_files import WeightsError
@@ -169,22 +176,22 @@ mics = [[1, 1, 1], [5, 1, 1.5], [3, 4, 1.2]]
 
 
 def test_it_works_where_torch_cannot_be_imported():
-    """Resampling, locating and SRP go without torch; networks for torch say what they need."""
+    """Resampling, SRP and networks that have an ONNX file locate; others say what they need."""
     printed = run(blocking('torch') + LOCATE + """
-for method in ('backprojection.onnx', 'srp_phat_2d'):
+for method in ('backprojection.onnx', 'backprojection', 'srp_phat_2d'):
     found = Localizer.load(method).locate(signals, 48000, mics, [6, 5, 3])
     print(found.likelihood_map.shape, np.isfinite(found.position).all())
 try:
-    Localizer.load('backprojection')
+    Localizer.load('neural_srp')
 except WeightsError as error:
     print(error)
 """)
-    assert printed.count('(25, 25) True') == 2
-    assert "method 'backprojection' needs torch" in printed
+    assert printed.count('(25, 25) True') == 3
+    assert "method 'neural_srp' needs torch" in printed
 
 
 def test_without_onnx_runtime_it_says_what_to_install():
-    """A clear sentence, and torch's networks are not touched by it."""
+    """A clear sentence, and torch's networks work all the same."""
     printed = run(blocking('onnxruntime') + LOCATE + """
 try:
     Localizer.load('backprojection.onnx')

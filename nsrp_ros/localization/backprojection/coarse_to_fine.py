@@ -1,60 +1,79 @@
 """
-From looks of a network that has a posterior to an estimate: the whole map first, then closer.
+From a network's posteriors to an estimate: the whole map first, then a refinement grid.
 
-Whatever computes the network, torch or ONNX Runtime, is asked in the same way by arrays.
+The same functions serve every engine, torch or ONNX Runtime, which exchange arrays with them.
+
+Shapes: B scenes, M microphones, T samples, (nz, ny, nx) cells.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from typing import Any
 
+from nsrp_ros.core.config import BackprojectionConfig
+from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.posterior import expected_position
 from nsrp_ros.core.posterior import from_posterior
 from nsrp_ros.core.posterior import Posterior
-from nsrp_ros.localization.backprojection.approximations import FINEST
+from nsrp_ros.localization.backprojection.approximations import REFINEMENT_CELLS
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
-CLOSER = 1.5
-"""Cells of the map, to either side of the likeliest place, that are looked at more closely."""
+REFINEMENT_REACH = 1.5
+"""Cells of the map, to either side of the expected position, that the refinement grid covers."""
+
+Scene = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
+"""Signals (M, T), microphones (M, 3) and room (3,)."""
 
 
 @dataclass(frozen=True)
-class Look:
+class GridPosterior:
     """
-    What a look at an area tells; one of B scenes has B before all shapes.
+    A network's posterior over a grid; one of B scenes has B before all shapes.
 
     Attributes
     ----------
     cells : numpy.ndarray
         Shape (nz, ny, nx), probabilities that sum to one.
     presence : float or numpy.ndarray
-        The probability that somebody talks at all.
-    memory : object
-        What the network needs for looks inside this one.
+        The probability that somebody talks.
+    state : object
+        What the network needs to evaluate a grid inside this one.
 
     """
 
-    cells: np.ndarray
-    presence: float
-    memory: object
+    cells: NDArray[np.float32]
+    presence: Any
+    state: Any
 
 
-def locate(listen: Callable, config, signals, mic_positions, room_dims, area=None, shape=None):
+Evaluate = Callable[[NDArray[np.float64], tuple[int, int, int], GridPosterior | None],
+                    GridPosterior]
+"""Evaluates a grid: given its corners (2, 3), metres, its cells (nz, ny, nx) and the posterior
+over a coarser grid around it, if any."""
+
+
+def locate(encode: Callable[..., Evaluate], config: BackprojectionConfig,
+           signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
+           room_dims: NDArray[np.float64], area: ArrayLike | None = None,
+           shape: tuple[int, int] | None = None) -> Estimate:
     """
     Locate the talker of one window.
 
     Parameters
     ----------
-    listen : callable
-        Takes signals (M, T) and positions (M, 3) of microphones that hear anything, and returns
-        what looks at an area: a callable that takes its corners (2, 3), metres, its cells
-        (nz, ny, nx) and the earlier Look around it, if any, and returns a Look.
+    encode : callable
+        Takes signals (M, T) and positions (M, 3) of the microphones with a signal, and returns
+        an `Evaluate`.
     config : BackprojectionConfig
         Says into how many cells the floor and the heights are divided.
     signals, mic_positions, room_dims : numpy.ndarray
-        As of `SrpPhat.estimate`.
+        As of `SrpPhat.likelihood`.
     area : array_like, optional
         Shape (2, 2), metres: the lower and upper corner (x, y) of the part of the floor
         that the talker is known to be in; the whole floor if left out.
@@ -64,8 +83,8 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
     Returns
     -------
     Estimate
-        Its map is a posterior over cells that tile the area. Where fewer than two microphones
-        hear anything at all it is flat, and nobody is present.
+        Its map is a posterior over cells that tile the area. Where fewer than two channels have
+        a signal it is flat, and the presence is 0.
 
     Raises
     ------
@@ -73,31 +92,32 @@ def locate(listen: Callable, config, signals, mic_positions, room_dims, area=Non
         If the area is not inside the room or the shape is empty.
 
     """
-    grid = _grid(config, room_dims, area, shape)
-    alive = hearing(signals)
-    if alive.sum() < 2:
-        return nobody(grid)
-    look_at = listen(signals[alive], mic_positions[alive])
-    look = look_at(grid.corners, grid.shape, None)
-    whole = Posterior(look.cells, grid.x, grid.y, grid.z)
-    fine = _closer_grid(whole, grid)
-    closer = Posterior(look_at(fine.corners, fine.shape, look).cells, fine.x, fine.y, fine.z)
-    return from_posterior(whole, closer, look.presence)
+    grid = _map_grid(config, room_dims, area, shape)
+    active = channels_with_signal(signals)
+    if active.sum() < 2:
+        return no_talker_estimate(grid)
+    evaluate = encode(signals[active], mic_positions[active])
+    coarse = evaluate(grid.corners, grid.shape, None)
+    whole = Posterior(coarse.cells, grid.x, grid.y, grid.z)
+    fine = _refinement_grid(whole, grid)
+    refined = Posterior(evaluate(fine.corners, fine.shape, coarse).cells, fine.x, fine.y, fine.z)
+    return from_posterior(whole, refined, coarse.presence)
 
 
-def locate_all(listen: Callable, config, scenes):
+def locate_all(encode: Callable[..., Evaluate], config: BackprojectionConfig,
+               scenes: Sequence[Scene]) -> list[Estimate]:
     """
     Locate the talkers of many windows, as many at once as have equally many microphones.
 
     Parameters
     ----------
-    listen : callable
+    encode : callable
         As for `locate`, but of B scenes: takes signals (B, M, T), positions (B, M, 3) and rooms
-        (B, 3); what it returns takes corners (B, 2, 3) and gives a Look whose cells and presence
-        have B first.
+        (B, 3); what it returns takes corners (B, 2, 3) and gives a GridPosterior whose cells and
+        presence have B first.
     config : BackprojectionConfig
         See `locate`.
-    scenes : list of tuple
+    scenes : sequence of tuple
         Of numpy.ndarray: signals (M, T), all with the same T, positions and room.
 
     Returns
@@ -106,73 +126,78 @@ def locate_all(listen: Callable, config, scenes):
         In the order of the scenes.
 
     """
-    estimates, alike = [None] * len(scenes), defaultdict(list)
-    grids = [_grid(config, room_dims) for _, _, room_dims in scenes]
+    estimates: dict[int, Estimate] = {}
+    groups: dict[int, list[tuple[int, NDArray[np.bool_]]]] = defaultdict(list)
+    grids = [_map_grid(config, room_dims) for _, _, room_dims in scenes]
     for k, (signals, _, _) in enumerate(scenes):
-        alive = hearing(signals)
-        if alive.sum() < 2:
-            estimates[k] = nobody(grids[k])
+        active = channels_with_signal(signals)
+        if active.sum() < 2:
+            estimates[k] = no_talker_estimate(grids[k])
         else:
-            alike[int(alive.sum())].append((k, alive))
-    for group in alike.values():
-        look_at = listen(*(np.stack(parts) for parts in zip(
-            *((scenes[k][0][alive], scenes[k][1][alive], scenes[k][2]) for k, alive in group),
-            strict=True)))
-
-        def look_everywhere(areas, before, look_at=look_at):
-            look = look_at(np.stack([grid.corners for grid in areas]), areas[0].shape, before)
-            return look, [Posterior(cells, grid.x, grid.y, grid.z)
-                          for cells, grid in zip(look.cells, areas, strict=True)]
+            groups[int(active.sum())].append((k, active))
+    for group in groups.values():
+        evaluate = encode(*(np.stack(parts) for parts in zip(
+            *((scenes[k][0][active], scenes[k][1][active], scenes[k][2])
+              for k, active in group), strict=True)))
         own = [grids[k] for k, _ in group]
-        look, wholes = look_everywhere(own, None)
-        _, closers = look_everywhere(
-            [_closer_grid(*each) for each in zip(wholes, own, strict=True)], look)
-        for (k, _), *found in zip(group, wholes, closers, look.presence.tolist(), strict=True):
+        coarse, wholes = _evaluate_all(evaluate, own, None)
+        _, refined = _evaluate_all(
+            evaluate, [_refinement_grid(*each) for each in zip(wholes, own, strict=True)], coarse)
+        for (k, _), *found in zip(group, wholes, refined, coarse.presence.tolist(), strict=True):
             estimates[k] = from_posterior(*found)
-    return estimates
+    return [estimates[k] for k in range(len(scenes))]
 
 
-def hearing(signals):
-    """Return which channels (M,) hear anything: one of zeros is a microphone not there."""
-    return np.asarray(signals).any(axis=1)
+def _evaluate_all(evaluate: Evaluate, grids: list['_CornerGrid'], coarse: GridPosterior | None
+                  ) -> tuple[GridPosterior, list[Posterior]]:
+    """Evaluate one grid of equal shape in each scene of a batch."""
+    result = evaluate(np.stack([grid.corners for grid in grids]), grids[0].shape, coarse)
+    return result, [Posterior(cells, grid.x, grid.y, grid.z)
+                    for cells, grid in zip(result.cells, grids, strict=True)]
 
 
-def nobody(grid):
-    """Return the estimate of a window in which fewer than two microphones hear anything."""
+def channels_with_signal(signals: ArrayLike) -> NDArray[np.bool_]:
+    """Return which channels (M,) are not all zeros: a dead microphone counts as absent."""
+    return np.asarray(np.asarray(signals).any(axis=1))
+
+
+def no_talker_estimate(grid: Grid) -> Estimate:
+    """Return the estimate where fewer than two channels have a signal: flat, presence 0."""
     flat = np.full(grid.shape, 1 / math.prod(grid.shape))
     return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
 
 
-def _grid(config, room_dims, area=None, shape=None):
-    """Divide the floor, or an area of it, into cells."""
-    corners = _corners(area, room_dims)
-    rows, columns = shape or config.shape[1:]
-    return _Cells.between(corners, columns, rows, config.heights)
-
-
-def _closer_grid(whole, grid):
-    """Divide what is around the place that a posterior finds likely into finer cells."""
-    centre, reach = expected_position(whole), CLOSER * whole.cell_size
-    nearer = grid.corners.copy()
-    nearer[0, :2] = np.maximum(nearer[0, :2], centre - reach)
-    nearer[1, :2] = np.minimum(nearer[1, :2], centre + reach)
-    return _Cells.between(nearer, FINEST, FINEST, len(grid.z))
-
-
 @dataclass(frozen=True)
-class _Cells(Grid):
-    """A grid that knows its corners (2, 3), metres."""
+class _CornerGrid(Grid):
+    """A grid that keeps its corners (2, 3), metres."""
 
-    corners: np.ndarray
+    corners: NDArray[np.float64]
 
     @classmethod
-    def between(cls, corners, nx, ny, nz):
+    def between(cls, corners: NDArray[np.float64], nx: int, ny: int, nz: int) -> '_CornerGrid':
         """Divide the box between two corners."""
         grid = Grid.over_box(corners[0], corners[1], nx, ny, nz)
         return cls(grid.x, grid.y, grid.z, corners)
 
 
-def _corners(area, room_dims):
+def _map_grid(config: BackprojectionConfig, room_dims: NDArray[np.float64],
+              area: ArrayLike | None = None, shape: tuple[int, int] | None = None) -> _CornerGrid:
+    """Divide the floor, or an area of it, into cells."""
+    corners = _corners(area, room_dims)
+    rows, columns = shape or config.shape[1:]
+    return _CornerGrid.between(corners, columns, rows, config.heights)
+
+
+def _refinement_grid(whole: Posterior, grid: _CornerGrid) -> _CornerGrid:
+    """Divide the surroundings of a posterior's expected position into finer cells."""
+    centre, reach = expected_position(whole), REFINEMENT_REACH * whole.cell_size
+    corners = grid.corners.copy()
+    corners[0, :2] = np.maximum(corners[0, :2], centre - reach)
+    corners[1, :2] = np.minimum(corners[1, :2], centre + reach)
+    return _CornerGrid.between(corners, REFINEMENT_CELLS, REFINEMENT_CELLS, len(grid.z))
+
+
+def _corners(area: ArrayLike | None, room_dims: ArrayLike) -> NDArray[np.float64]:
     """Return the box (2, 3) above an area of the floor, metres."""
     corners = np.stack([np.zeros(3), np.asarray(room_dims, dtype=np.float64)])
     if area is not None:

@@ -1,7 +1,7 @@
 """
 From one scene's signals to circular correlations of its pairs by compiled loops, without torch.
 
-The loops are in correlation_kernels.py and need Numba. torch_cpu/correlation.py asks for them with
+The loops are in correlation_kernels.py and need Numba. torch_cpu/correlation.py calls them with
 torch's Fourier transforms and networks, correlation.py with SciPy's and ONNX Runtime's.
 
 Shapes: M microphones, P pairs, T samples, F bins, N frames, W weightings, K = bands times W.
@@ -12,24 +12,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 import logging
+from types import ModuleType
 
+from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.stft_bands import band_filters
 from nsrp_ros.core.stft_bands import check_lags
 from nsrp_ros.core.stft_bands import hann_window
 import numpy as np
+from numpy.typing import NDArray
 
 _LOG = logging.getLogger('nsrp_ros')
 
 
 @lru_cache(maxsize=2)
-def compiled_kernels(name='correlation_kernels'):
+def compiled_kernels(name: str = 'correlation_kernels') -> ModuleType | None:
     """
     Return a module of compiled loops, or None if they cannot be compiled here.
 
     Parameters
     ----------
     name : str
-        'correlation_kernels' or 'gathering_kernels'; compiled when it is first asked for.
+        'correlation_kernels' or 'gathering_kernels'; compiled at the first call.
 
     """
     try:
@@ -56,18 +59,18 @@ class Transforms:
     ----------
     forward : callable
         Of frames (M, N, n_fft), float32: spectra (M, N, F), complex64.
-    back : callable
+    inverse : callable
         Of spectra (P, K, F), complex64, and n_fft: (P, K, n_fft), float32, the sums over both
         sides of the spectra, not divided by their number.
 
     """
 
-    forward: Callable
-    back: Callable
+    forward: Callable[[NDArray[np.float32]], NDArray[np.complex64]]
+    inverse: Callable[[NDArray[np.complex64], int], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class WhiteSpectra:
+class WhitenedSpectra:
     """
     What pairs are correlated from, computed once a microphone; see correlation_kernels.py.
 
@@ -82,10 +85,10 @@ class WhiteSpectra:
 
     """
 
-    real: np.ndarray
-    imaginary: np.ndarray
-    weights: np.ndarray
-    energy: np.ndarray
+    real: NDArray[np.float32]
+    imaginary: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    energy: NDArray[np.float32]
 
 
 class CompiledSums:
@@ -101,12 +104,14 @@ class CompiledSums:
     transforms : Transforms
         See there.
     learned : callable, optional
-        Maps magnitudes (M, N, F) to learnt weights (M, N, F', n), contiguous, of F // F'
+        Maps magnitudes (M, N, F) to learned weights (M, N, F', n), contiguous, of F // F'
         neighbouring bins each.
 
     """
 
-    def __init__(self, kernels, config, transforms, learned=None):
+    def __init__(self, kernels: ModuleType, config: BackprojectionConfig, transforms: Transforms,
+                 learned: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+                 ) -> None:
         self._config, self._kernels, self._transforms = config, kernels, transforms
         self._learned = learned
         kinds = {'plain': kernels.PLAIN, 'loud': kernels.LOUD, 'onset': kernels.ONSET}
@@ -118,26 +123,26 @@ class CompiledSums:
         passed = [np.flatnonzero(of_band) for of_band in self._filters]
         self._edges = np.array([(bins[0], bins[-1] + 1) for bins in passed], np.int64)
 
-    def listen(self, signals, n_lags):
+    def spectra(self, signals: NDArray[np.float32], n_lags: int) -> WhitenedSpectra:
         """
-        Compute all that pairs are correlated from.
+        Compute what pairs are correlated from.
 
         Parameters
         ----------
         signals : numpy.ndarray
             Shape (M, T), float32.
         n_lags : int
-            Largest lag that will be asked for, samples; must leave half a frame.
+            Largest lag that will be evaluated, samples; must be below half a frame.
 
         Returns
         -------
-        WhiteSpectra
+        WhitenedSpectra
             See there.
 
         Raises
         ------
         ValueError
-            If a frame does not hold the lags.
+            If a frame is too short for the lags.
 
         """
         cfg, kernels = self._config, self._kernels
@@ -154,16 +159,17 @@ class CompiledSums:
         weights = np.empty((len(self._kinds), *shape), np.float32)
         energy = np.empty((len(self._kinds), n_mics, len(cfg.bands)), np.float32)
         kernels.weigh(magnitude, learned, self._kinds, self._filters, weights, energy)
-        return WhiteSpectra(real, imaginary, weights, energy)
+        return WhitenedSpectra(real, imaginary, weights, energy)
 
-    def correlate(self, spectra, pairs):
+    def correlate(self, spectra: WhitenedSpectra,
+                  pairs: NDArray[np.int64]) -> NDArray[np.float32]:
         """
         Correlate pairs.
 
         Parameters
         ----------
-        spectra : WhiteSpectra
-            By `listen`.
+        spectra : WhitenedSpectra
+            By the method `spectra`.
         pairs : numpy.ndarray
             Shape (P, 2), int64.
 
@@ -179,4 +185,4 @@ class CompiledSums:
         self._kernels.cross_spectra(
             np.ascontiguousarray(pairs), spectra.real, spectra.imaginary, self._kinds,
             spectra.weights, self._filters, self._edges, spectra.energy, cross.view(np.float32))
-        return self._transforms.back(cross, cfg.n_fft)
+        return self._transforms.inverse(cross, cfg.n_fft)

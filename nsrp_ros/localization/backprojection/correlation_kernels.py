@@ -1,76 +1,52 @@
 """
-Compiled loops for what a processor does once a window before its networks: Numba's share.
+Compiled loops, by Numba, from the windows' signals to the cross-spectra of pairs.
 
-correlation.py says it in some sixty operations on whole arrays, each of which walks through
-memory; here are the same sums in a few loops that keep what they work on in a core's cache.
-Importing this needs Numba: compiled_correlation.py does so, and calls it, where it is installed.
-Innermost loops run along bins or samples, next to one another in memory, and are vectorised.
+correlation.py needs some sixty operations on whole arrays, each of which goes through memory;
+these are the same sums in a few loops whose working sets stay in a core's cache. Innermost loops
+run along bins or samples, which are contiguous in memory, and are vectorised. Importing this needs
+Numba; compiled_correlation.py does so where it is installed.
 
-Shapes: M microphones, P pairs, T samples, F bins, N frames, W weightings, K = bands times W,
-L = 2 n_lags + 1 lags; all floats are float32.
+M microphones, P pairs, T samples, F bins, N frames, W weightings, K = bands times W, L lags.
 """
 
-from functools import partial
-import logging
-
+from nsrp_ros.localization.backprojection.kernel_compiler import compiled
+from nsrp_ros.localization.backprojection.kernel_compiler import cross_spectrum
+from nsrp_ros.localization.backprojection.kernel_compiler import Floats
+from nsrp_ros.localization.backprojection.kernel_compiler import Integers
 from numba import float32 as f4
 from numba import int64 as i8
-from numba import njit
-from numba import void
 import numpy as np
 
 PLAIN, LOUD, ONSET, LEARNED = range(4)
-"""What a weight is made of; LEARNED + k is the k-th that is learnt."""
-
-_LOG = logging.getLogger('nsrp_ros')
+"""Kinds of weightings; LEARNED + k is the k-th learned one."""
 _BINS_AT_ONCE = 256  # of all frames together: they stay in the nearest caches
-_QUIETEST, _FLOOR, _NOTHING = np.float32(1e-9), np.float32(1e-6), np.float32(1e-20)
-_LEAST_ENERGY = np.float32(1e-12)
+_QUIETEST, _FLOOR, _NOTHING, _LEAST_ENERGY = map(np.float32, (1e-9, 1e-6, 1e-20, 1e-12))
 _ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
-
-# The types of C-contiguous arrays of one to four dimensions, and of pairs and other indices.
+# Numba's types of C-contiguous arrays of one to four dimensions, and of pairs and other indices.
 _1, _2, _3, _4 = f4[::1], f4[:, ::1], f4[:, :, ::1], f4[:, :, :, ::1]
 _INDEX, _INDICES = i8[::1], i8[:, ::1]
 
 
-def compiled(*arguments):
-    """Compile a function for arguments of these types, or take what is remembered of that."""
-    def compile_it(function):
-        compiler = partial(njit, void(*arguments), fastmath=True, nogil=True,
-                           error_model='numpy')
-        try:
-            return compiler(cache=True)(function)
-        except Exception as error:  # noqa: B902, what was remembered may be damaged in any way
-            # Or no folder can be written to, or the disk is full. If compiling fails, it does so
-            # once more, and is no longer caught.
-            _LOG.warning('Compiled %s cannot be kept, every start will compile it: %s: %s',
-                         function.__name__, type(error).__name__, error)
-            return compiler()(function)
-    return compile_it
-
-
 @compiled(_2, _1, i8, _3)
-def cut_frames(signals, window, hop, frames):
+def cut_frames(signals: Floats, window: Floats, hop: int, frames: Floats) -> None:
     """Cut signals (M, T) into windowed frames (M, N, n_fft) that are centred on their time."""
     n_samples, n_fft = signals.shape[1], len(window)
     for m in range(len(signals)):
         for n in range(frames.shape[1]):
             start = n * hop - n_fft // 2
             low, high = max(0, -start), min(n_fft, n_samples - start)
-            frame, heard = frames[m, n], signals[m, start + low:start + high]
+            frame, samples = frames[m, n], signals[m, start + low:start + high]
             frame[:low] = 0
             frame[high:] = 0
             kept, weight = frame[low:high], window[low:high]
-            for t in range(len(heard)):
-                kept[t] = heard[t] * weight[t]
+            for t in range(len(samples)):
+                kept[t] = samples[t] * weight[t]
 
 
 @compiled(_3, _3, _3, _3)
-def whiten(spectra, real, imaginary, magnitude):
+def whiten(spectra: Floats, real: Floats, imaginary: Floats, magnitude: Floats) -> None:
     """
-    Split spectra into magnitudes and what is left of them when divided by these.
-
-    Magnitudes are divided by each microphone's loudness: devices' gains do not count.
+    Split spectra into whitened ones and magnitudes, relative to each microphone's loudness.
 
     Parameters
     ----------
@@ -104,9 +80,9 @@ def whiten(spectra, real, imaginary, magnitude):
 
 
 @compiled(_3, i8, _3)
-def interleave_rises(level, margin, seen):
+def interleave_rises(level: Floats, margin: int, inputs: Floats) -> None:
     """
-    Put how much levels rose since the frame before beside them, for LearnedWeightings.
+    Interleave levels and their rises since the frame before, the input of LearnedWeightings.
 
     Parameters
     ----------
@@ -114,14 +90,14 @@ def interleave_rises(level, margin, seen):
         Shape (M, N, F).
     margin : int
         Bins to leave before the first.
-    seen : numpy.ndarray
+    inputs : numpy.ndarray
         Shape (M, N, 2 (margin + F + ...)), written to: levels and rises in turn, zeros around.
 
     """
     n_mics, n_frames, n_bins = level.shape
     for m in range(n_mics):
         for n in range(n_frames):
-            now, before, both = level[m, n], level[m, max(n - 1, 0)], seen[m, n]
+            now, before, both = level[m, n], level[m, max(n - 1, 0)], inputs[m, n]
             kept = _ONE if n > 0 else _ZERO
             both[:2 * margin] = _ZERO
             both[2 * (margin + n_bins):] = _ZERO
@@ -132,9 +108,10 @@ def interleave_rises(level, margin, seen):
 
 
 @compiled(_3, _4, _INDEX, _2, _4, _3)
-def weigh(magnitude, learned, kinds, filters, weights, energy):
+def weigh(magnitude: Floats, learned: Floats, kinds: Integers, filters: Floats, weights: Floats,
+          energy: Floats) -> None:
     """
-    Compute the weights of frames and bins, and the energy that they leave each microphone.
+    Compute the weights of frames and bins, and each microphone's weighted energy.
 
     Parameters
     ----------
@@ -173,13 +150,13 @@ def weigh(magnitude, learned, kinds, filters, weights, energy):
                         rise = size[f] - kept * max(before[f], older[f])
                         weight[f] = np.sqrt(max(rise, _ZERO))
                 else:
-                    trust = learned[m, n, :, kinds[w] - LEARNED]
-                    shared = n_bins // len(trust)
-                    for b in range(len(trust)):
+                    groups = learned[m, n, :, kinds[w] - LEARNED]
+                    shared = n_bins // len(groups)
+                    for b in range(len(groups)):
                         for c in range(shared):
-                            weight[b * shared + c] = trust[b]
-                    # The bin at half the sample rate goes with those before it.
-                    weight[len(trust) * shared:] = trust[-1]
+                            weight[b * shared + c] = groups[b]
+                    # The bin at half the sample rate shares the weight of the last ones.
+                    weight[len(groups) * shared:] = groups[-1]
                 for f in range(n_bins):
                     total[f] += weight[f] * weight[f]
             for band in range(len(filters)):
@@ -190,9 +167,11 @@ def weigh(magnitude, learned, kinds, filters, weights, energy):
 
 
 @compiled(_INDICES, _3, _3, _INDEX, _4, _2, _INDICES, _3, _3)
-def cross_spectra(pairs, real, imaginary, kinds, weights, filters, edges, energy, cross):
+def cross_spectra(pairs: Integers, real: Floats, imaginary: Floats, kinds: Integers,
+                  weights: Floats, filters: Floats, edges: Integers, energy: Floats,
+                  cross: Floats) -> None:
     """
-    Sum the weighted products of pairs' spectra over frames, band by band.
+    Sum the weighted cross-spectra of pairs over frames, band by band.
 
     Parameters
     ----------
@@ -218,7 +197,7 @@ def cross_spectra(pairs, real, imaginary, kinds, weights, filters, edges, energy
     sum_im = np.empty(_BINS_AT_ONCE, np.float32)
     lowest, highest = edges[:, 0].min(), edges[:, 1].max()
     for p in range(len(pairs)):
-        # Indices without a sign spare loops the question whether they count from the end.
+        # Unsigned indices need no check for counting from the end.
         i, j = np.uintp(pairs[p, 0]), np.uintp(pairs[p, 1])
         for band in range(n_bands):
             for w in range(n_weightings):
@@ -229,10 +208,11 @@ def cross_spectra(pairs, real, imaginary, kinds, weights, filters, edges, energy
             low, width = np.uintp(start), np.uintp(stop - start)
             for n in range(n_frames):
                 for f in range(width):
-                    re_i, im_i = real[i, n, low + f], imaginary[i, n, low + f]
-                    re_j, im_j = real[j, n, low + f], imaginary[j, n, low + f]
-                    product_re[n, f] = re_i * re_j + im_i * im_j
-                    product_im[n, f] = im_i * re_j - re_i * im_j
+                    product = cross_spectrum(
+                        complex(real[i, n, low + f], imaginary[i, n, low + f]),
+                        complex(real[j, n, low + f], imaginary[j, n, low + f]))
+                    product_re[n, f] = product.real
+                    product_im[n, f] = product.imag
             for w in range(n_weightings):
                 sum_re[:] = _ZERO
                 sum_im[:] = _ZERO
@@ -258,12 +238,12 @@ def cross_spectra(pairs, real, imaginary, kinds, weights, filters, edges, energy
 
 
 @compiled(_3, i8, _3)
-def lags_first(full, n_lags, known):
+def lags_first(full: Floats, n_lags: int, out: Floats) -> None:
     """Put circular correlations (P, K, n_fft) into (P, L, K or more), lag 0 in the middle."""
     n_pairs, n_correlations, n_fft = full.shape
     for p in range(n_pairs):
-        for source, target in ((full[p, :, n_fft - n_lags:], known[p, :n_lags]),
-                               (full[p, :, :n_lags + 1], known[p, n_lags:])):
+        for source, target in ((full[p, :, n_fft - n_lags:], out[p, :n_lags]),
+                               (full[p, :, :n_lags + 1], out[p, n_lags:])):
             for lag in range(source.shape[1]):
                 for k in range(n_correlations):
                     target[lag, k] = source[k, lag]

@@ -2,13 +2,15 @@
 Networks for ONNX Runtime: one zip file of ONNX graphs and the settings that they were made for.
 
 `python -m nsrp_ros.training.export_onnx` writes such files from checkpoints. They hold a graph for
-each of a network's parts, because what lies between parts (transforms, geometry, the choice of
-cells) is done by NumPy and SciPy.
+each of a network's parts, because what lies between parts (transforms, geometry, the selection of
+cells) is computed by NumPy and SciPy.
 """
 
+from collections.abc import Mapping
 import io
 import json
 import os
+from typing import Any
 from zipfile import BadZipFile
 from zipfile import ZIP_DEFLATED
 from zipfile import ZipFile
@@ -18,6 +20,8 @@ from zlib import error as ZlibError
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.model_files import WeightsError
+import numpy as np
+from numpy.typing import NDArray
 
 FORMAT = 'nsrp_ros-onnx-1'
 PARTS = ('weightings', 'lags', 'gates', 'project', 'read')
@@ -33,7 +37,7 @@ class OnnxNetwork:
     config : BackprojectionConfig
         The network's settings.
     graphs : dict of str to bytes
-        ONNX graphs by `PARTS`; 'weightings' only where some are learnt.
+        ONNX graphs by `PARTS`; 'weightings' only where some are learned.
     threads : int
         Of each part; 0 takes OMP_NUM_THREADS, or ONNX Runtime's choice where that is not set.
 
@@ -44,7 +48,8 @@ class OnnxNetwork:
 
     """
 
-    def __init__(self, config, graphs, threads=0):
+    def __init__(self, config: BackprojectionConfig, graphs: Mapping[str, bytes],
+                 threads: int = 0) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -52,10 +57,10 @@ class OnnxNetwork:
                                'pip install onnxruntime') from error
         self.config = config
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or _wished_threads()
+        options.intra_op_num_threads = threads or _requested_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Threads that wait for work must not burn the processor time of a robot.
+        # Threads that wait for work must not take processor time from the robot.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         self._sessions = {}
         for part, graph in graphs.items():
@@ -67,14 +72,14 @@ class OnnxNetwork:
                 raise WeightsError(f'ONNX Runtime refuses part {part}: {reason}') from error
 
     @classmethod
-    def load(cls, path, threads=0):
+    def load(cls, path: str | os.PathLike[str], threads: int = 0) -> 'OnnxNetwork':
         """
         Read a file that `save_graphs` has written.
 
         Raises
         ------
         WeightsError
-            If the file is damaged, from elsewhere or incomplete, or ONNX Runtime is missing.
+            If the file is damaged, of another format or incomplete, or ONNX Runtime is missing.
 
         """
         try:
@@ -99,7 +104,7 @@ class OnnxNetwork:
         except WeightsError as error:
             raise WeightsError(f'{path}: {error}') from error
 
-    def run(self, part, **inputs):
+    def run(self, part: str, **inputs: NDArray[np.float32]) -> list[Any]:
         """
         Run a part.
 
@@ -108,7 +113,7 @@ class OnnxNetwork:
         part : str
             One of `PARTS`.
         **inputs : numpy.ndarray
-            By the names that export_onnx.py gives them, float32.
+            By their names in export_onnx.py, float32.
 
         Returns
         -------
@@ -119,14 +124,15 @@ class OnnxNetwork:
         return self._sessions[part].run(None, inputs)
 
 
-def save_graphs(path, settings, graphs):
+def save_graphs(path: str | os.PathLike[str], settings: Mapping[str, Any],
+                graphs: Mapping[str, bytes]) -> None:
     """
     Write a network; the same graphs give the same file, byte by byte.
 
     Parameters
     ----------
-    path : str or Path
-        Where.
+    path : str or path-like
+        Of the .onnx.zip file.
     settings : dict
         The fields of a BackprojectionConfig.
     graphs : dict of str to bytes
@@ -143,12 +149,12 @@ def save_graphs(path, settings, graphs):
         out.write(buffer.getvalue())
 
 
-def _wished_threads():
-    """Return OMP_NUM_THREADS, which other libraries go by, or 0."""
-    wish = os.environ.get('OMP_NUM_THREADS', '')
-    return int(wish) if wish.isdecimal() else 0
+def _requested_threads() -> int:
+    """Return OMP_NUM_THREADS, which other libraries respect, or 0."""
+    requested = os.environ.get('OMP_NUM_THREADS', '')
+    return int(requested) if requested.isdecimal() else 0
 
 
-def _tuples(value):
+def _tuples(value: Any) -> Any:
     """Turn JSON's lists back into the tuples that they were."""
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Many windows at once: the same answers as one by one, whatever is mixed in a batch."""
+"""Many windows at once: the same estimates as one by one, for any mixture in a batch."""
 
 from nsrp_ros.core.model_files import find_weights
 from nsrp_ros.localization.backprojection.torch_batches import Backprojector
@@ -10,17 +10,17 @@ import pytest
 
 @pytest.fixture(scope='module')
 def localizer():
-    """Load the small network, all of which is computed as on a GPU."""
+    """Load the network without approximations, as on a GPU."""
     return Localizer(Backprojector(load_checkpoint(find_weights('backprojection')),
-                                   shortcuts=None))
+                                   approximations=None))
 
 
 def windows(anechoic):
-    """Return one scene with six, five, four and no microphones that hear anything."""
+    """Return one scene with six, five, four and no channels that have a signal."""
     every = []
-    for dead in ((), (1,), (0, 5), range(6)):
+    for silent in ((), (1,), (0, 5), range(6)):
         signals = anechoic.signals().copy()
-        signals[list(dead)] = 0
+        signals[list(silent)] = 0
         every.append((signals, anechoic.sample_rate, anechoic.mic_positions, anechoic.room_dims))
     # Another room with as many microphones: the same batch as the first.
     every.append((anechoic.signals(), anechoic.sample_rate, anechoic.mic_positions,
@@ -29,7 +29,7 @@ def windows(anechoic):
 
 
 def test_together_as_one_by_one(localizer, anechoic):
-    """Windows that share a batch do not hear each other, and come back in their order."""
+    """Windows of a batch do not affect each other, and estimates are in their order."""
     scenes = windows(anechoic)
     together = localizer.locate_all(scenes)
     assert len(together) == len(scenes)
@@ -44,15 +44,15 @@ def test_together_as_one_by_one(localizer, anechoic):
 
 
 @pytest.mark.parametrize('method', ('backprojection', 'srp_phat'))
-def test_who_knows_no_batches_is_asked_one_by_one(method, anechoic):
-    """On a CPU the quick way takes one window after the other, and so do other methods."""
+def test_methods_without_batches_locate_one_by_one(method, anechoic):
+    """With approximations one window is located after the other, as by SRP-PHAT."""
     localizer, scenes = Localizer.load(method), windows(anechoic)[:2]
     for scene, estimate in zip(scenes, localizer.locate_all(scenes), strict=True):
         np.testing.assert_allclose(estimate.position, localizer.locate(*scene).position,
                                    atol=1e-6)
 
 
-def test_a_bad_scene_is_named(localizer, anechoic):
+def test_an_invalid_scene_is_reported(localizer, anechoic):
     """One window that cannot be localized stops the batch with its reason."""
     signals, *rest = windows(anechoic)[0]
     signals[2, 5] = np.nan

@@ -1,5 +1,5 @@
 """
-What a look at an area has shown, and what it tells of finer cells before these are looked at.
+The posterior over a grid, and its interpolation at the cells of a finer grid.
 
 Shapes: V = Z Y X cells, D channels.
 """
@@ -7,23 +7,23 @@ Shapes: V = Z Y X cells, D channels.
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nsrp_ros.localization.backprojection.interpolation import neighbours
+from nsrp_ros.localization.backprojection.interpolation import neighbour_table
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class View:
+class GridLogPosterior:
     """
-    What a look at an area has shown.
+    The result of evaluating a grid.
 
     Attributes
     ----------
     area : torch.Tensor
         Shape (2, 3), metres.
     features : torch.Tensor or None
-        Shape (Z, Y, X, D): what all pairs together say of every cell, if later looks need it.
+        Shape (Z, Y, X, D): the cells' features, pooled over pairs, if finer grids need them.
     log_posterior : torch.Tensor
         Shape (Z, Y, X).
     presence : torch.Tensor
@@ -38,65 +38,71 @@ class View:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class GridInterpolation:
     """
-    The cells of an earlier look that each cell of a finer one lies between.
+    Interpolation of a coarser grid at the cells of a finer one.
 
     Attributes
     ----------
-    known_features, known_likely : torch.Tensor
-        Shapes (V', D) and (V',): features and probabilities of the earlier look's cells.
+    coarse_features, coarse_posterior : torch.Tensor
+        Shapes (V', D) and (V',): features and probabilities of the coarser cells.
     cells : torch.Tensor
-        Shape (V, 8), int32: which of these.
+        Shape (V, 8), int32: which of these are the neighbours.
     corners : torch.Tensor
         Shape (8, V): the same, laid out to be compared with one another.
-    shares : torch.Tensor
-        Shape (V, 8): how much each one counts where values are interpolated linearly.
+    weights : torch.Tensor
+        Shape (V, 8): the weight of each in linear interpolation.
 
     """
 
-    known_features: torch.Tensor
-    known_likely: torch.Tensor
+    coarse_features: torch.Tensor
+    coarse_posterior: torch.Tensor
     cells: torch.Tensor
     corners: torch.Tensor
-    shares: torch.Tensor
+    weights: torch.Tensor
 
     @classmethod
-    def of(cls, view, area, shape):
+    def of(cls, coarse: GridLogPosterior, area: torch.Tensor,
+           shape: tuple[int, int, int]) -> 'GridInterpolation':
         """
         Find the neighbours of cells.
 
         Parameters
         ----------
-        view : View
-            The earlier look, with features.
+        coarse : GridLogPosterior
+            Of the coarser grid, with features.
         area, shape
-            As of `QuickBackprojection.look`; inside the area that was looked at.
+            Of the finer grid, as of `FastBackprojection.evaluate_grid`; inside the coarser one's
+            area.
 
         Returns
         -------
-        Neighbours
+        GridInterpolation
             See there.
 
         """
+        assert coarse.features is not None
         tables = _tables(
-            tuple(view.area.flatten().tolist()), tuple(view.log_posterior.shape),
+            tuple(coarse.area.flatten().tolist()), tuple(coarse.log_posterior.shape),
             tuple(area.flatten().tolist()), tuple(shape))
-        return cls(view.features.flatten(0, 2), view.log_posterior.exp().flatten(), *tables)
+        return cls(coarse.features.flatten(0, 2), coarse.log_posterior.exp().flatten(), *tables)
 
-    def features(self):
+    def features(self) -> torch.Tensor:
         """Interpolate features linearly: (V, D)."""
-        return F.embedding_bag(self.cells, self.known_features, mode='sum',
-                               per_sample_weights=self.shares)
+        return F.embedding_bag(self.cells, self.coarse_features, mode='sum',
+                               per_sample_weights=self.weights)
 
-    def likely(self):
-        """Return the largest probability (V,) of the neighbours, each one counting fully."""
-        return self.known_likely.index_select(0, self.corners.flatten()).view(
+    def largest_probability(self) -> torch.Tensor:
+        """Return the largest probability (V,) of the neighbours, whatever their weights."""
+        return self.coarse_posterior.index_select(0, self.corners.flatten()).view(
             self.corners.shape).amax(dim=0)
 
 
 @lru_cache(maxsize=4)
-def _tables(*areas_and_shapes):
-    """Return `Neighbours`' tables: the cells, laid out in both ways, and the shares."""
-    cells, shares = neighbours(*areas_and_shapes)
-    return tuple(map(torch.from_numpy, (cells, np.ascontiguousarray(cells.T), shares)))
+def _tables(coarse_area: tuple[float, ...], coarse_shape: tuple[int, ...],
+            area: tuple[float, ...], shape: tuple[int, ...]
+            ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the tables of `GridInterpolation`: cells, laid out in both ways, and weights."""
+    cells, weights = neighbour_table(coarse_area, coarse_shape, area, shape)
+    return (torch.from_numpy(cells), torch.from_numpy(np.ascontiguousarray(cells.T)),
+            torch.from_numpy(weights))

@@ -1,26 +1,28 @@
 """
-How pairs of microphones see cells: which of their lag features belong to a cell, and how much.
+Projection of pairs' lag features to cells: which features belong to a cell, and their weights.
 
 It depends on positions alone and not on sound, so it is computed once for as long as microphones
 stand still. What depends on one microphone only, distances from it and from its mirror images, is
 computed once a microphone; a pair's share is then one difference of rows that are gathered.
 
-Shapes: M microphones, P pairs, V cells, D channels, 6 walls, of each of which a pair hears two
-echoes.
+Shapes: M microphones, P pairs, V cells, D channels, 6 walls, off each of which a pair receives two
+reflections.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import fields
 from dataclasses import replace
 from functools import cached_property
 
-from nsrp_ros.core.geometry import SPEED_OF_SOUND
+from nsrp_ros.core.geometry import lags_per_metre
+from nsrp_ros.core.geometry import path_difference
 from nsrp_ros.core.lag_grid import STRIDE
 import torch
 
 
 @dataclass(frozen=True)
-class Listeners:
+class MicrophonePairs:
     """
     Pairs of microphones, and where each one's lag features lie in a table of all.
 
@@ -33,12 +35,12 @@ class Listeners:
     spacing : torch.Tensor
         Shape (P,), metres.
     n_lags : torch.Tensor
-        Shape (P,), integer: the largest lag of each pair that is looked at, samples.
+        Shape (P,), integer: the largest lag of each pair that is evaluated, samples.
     sample_rate : float
         Hertz.
     low, high : torch.Tensor
         Shapes (P,), float32: the rows that hold the features of the lags -n_lags and n_lags. The
-        rows before and after are zeros: there fall lags that are not looked at.
+        rows before and after are zeros, for lags that are not evaluated.
 
     """
 
@@ -51,7 +53,8 @@ class Listeners:
     high: torch.Tensor
 
     @classmethod
-    def of(cls, mics, pairs, spacing, n_lags, sample_rate):
+    def of(cls, mics: torch.Tensor, pairs: torch.Tensor, spacing: torch.Tensor,
+           n_lags: torch.Tensor, sample_rate: float) -> 'MicrophonePairs':
         """Lay the features of pairs (P, 2) one after the other, a row of zeros at either end."""
         steps = 2 * n_lags // STRIDE
         ends = (steps + 3).cumsum(0)
@@ -59,32 +62,32 @@ class Listeners:
                    (ends - 2).float())
 
     @cached_property
-    def middle(self):
+    def middle(self) -> torch.Tensor:
         """Return the rows (P,) of lag 0."""
         return (self.low + self.high) / 2
 
     @cached_property
-    def echo_bounds(self):
-        """Return `middle`, and the rows of zeros on either side, all for 12 echoes: (P, 12)."""
+    def echo_bounds(self) -> list[torch.Tensor]:
+        """Return `middle` and the rows of zeros on either side, for 12 reflections: (P, 12)."""
         # Bounds as long as what they bound are faster than those that are broadcast.
         return [row[:, None].repeat(1, 12) for row in (self.middle, self.low - 1, self.high + 1)]
 
 
 @dataclass(frozen=True)
-class Sight:
+class Projection:
     """
-    How P pairs see V cells.
+    The projection from P pairs to V cells.
 
     Attributes
     ----------
     direct_rows, direct_weights : torch.Tensor
-        Shapes (V, P, 2): the two rows of lag features between which the direct sound's delay
-        lies, and what each counts.
+        Shapes (V, P, 2): the two rows of lag features between which the direct path's lag lies,
+        and the weight of each.
     echo_rows, echo_weights : torch.Tensor
-        Shapes (V, P, 12): the same for the echoes of walls, floor and ceiling in turn, where
-        either microphone of the pair hears the echo and the other one the direct sound.
+        Shapes (V, P, 12): the same for the reflections off walls, floor and ceiling in turn, where
+        either microphone of the pair receives the reflection and the other one the direct sound.
     scale, shift : torch.Tensor or None
-        Shapes (V, P, D): what the features found there are multiplied by, and what is added.
+        Shapes (V, P, D): the gates, by which the features are multiplied, and what is added.
 
     """
 
@@ -95,91 +98,94 @@ class Sight:
     scale: torch.Tensor | None = None
     shift: torch.Tensor | None = None
 
-    def __getitem__(self, index):
-        """Return the sight of a slice of the cells."""
-        return Sight(*(table[index] for table in self._tables()))
+    def __getitem__(self, index: slice) -> 'Projection':
+        """Return the projection to a slice of the cells."""
+        return Projection(*(table[index] for table in self._tables()))
 
-    def of(self, chosen):
-        """Return the sight of the cells with some indices."""
-        return Sight(*(table.index_select(0, chosen) for table in self._tables()))
+    def of(self, chosen: torch.Tensor) -> 'Projection':
+        """Return the projection to the cells with some indices."""
+        return Projection(*(table.index_select(0, chosen) for table in self._tables()))
 
-    def __setitem__(self, index, sight):
-        """Put in the sight of some cells."""
-        for table, rows in zip(self._tables(), sight._tables(), strict=True):
+    def __setitem__(self, index: torch.Tensor, projection: 'Projection') -> None:
+        """Write the projection to some cells."""
+        for table, rows in zip(self._tables(), projection._tables(), strict=True):
             table[index] = rows
 
-    def gated(self, scale, shift):
+    def gated(self, scale: torch.Tensor, shift: torch.Tensor) -> 'Projection':
         """Return the same with gates."""
         return replace(self, scale=scale, shift=shift)
 
-    def room_for(self, n_cells):
-        """Make tables of that many cells, to be put in."""
-        return Sight(*(table.new_empty(n_cells, *table.shape[1:]) for table in self._tables()))
+    def empty_like(self, n_cells: int) -> 'Projection':
+        """Allocate the tables of that many cells, to be written to."""
+        return Projection(*(table.new_empty(n_cells, *table.shape[1:])
+                            for table in self._tables()))
 
-    def _tables(self):
+    def _tables(self) -> Sequence[torch.Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
 
 
-def see(listeners, points, room_dims, dtype):
+def project_pairs(pairs: MicrophonePairs, points: torch.Tensor, room_dims: torch.Tensor,
+                  dtype: torch.dtype) -> tuple[Projection, torch.Tensor]:
     """
-    Compute how pairs see points; the equations are those of `Backprojection.look`.
+    Compute the projection to points; the equations are those of networks/lag_sampling.py.
 
     Parameters
     ----------
-    listeners : Listeners
+    pairs : MicrophonePairs
         The pairs.
     points : torch.Tensor
         Shape (V, 3), metres.
     room_dims : torch.Tensor
         Shape (3,), metres.
     dtype : torch.dtype
-        Of the weights and views.
+        Of the weights and the pair geometry.
 
     Returns
     -------
-    sight : Sight
+    projection : Projection
         Without gates.
-    views : torch.Tensor
-        Shape (V, P, 6): what the network is told of how a pair sees a cell.
+    pair_geometry : torch.Tensor
+        Shape (V, P, 6): the network's input about where a cell lies from a pair.
 
     """
-    rows_per_metre = listeners.sample_rate / SPEED_OF_SOUND / STRIDE
-    distance, through = _distances(listeners.mics, points, room_dims)  # (V, M), (V, M, 6)
-    ends = _of_pairs(distance, listeners)  # (V, P, 2)
+    rows_per_metre = lags_per_metre(pairs.sample_rate, STRIDE)
+    distance, through = _distances(pairs.mics, points, room_dims)  # (V, M), (V, M, 6)
+    ends = _of_pairs(distance, pairs)  # (V, P, 2)
     near, far = ends.unbind(dim=2)
-    difference = near - far
-    row = torch.add(listeners.middle, difference, alpha=rows_per_metre)
-    below = row.floor().clamp_(listeners.low, listeners.high - 1)
+    difference = path_difference(near, far)
+    row = torch.add(pairs.middle, difference, alpha=rows_per_metre)
+    below = row.floor().clamp_(pairs.low, pairs.high - 1)
     upper = row.sub_(below).clamp_(0, 1)
 
-    # The echo of either microphone while the other hears the direct sound: filling tables is
-    # faster than stacking their columns.
-    first, second = _of_pairs(through, listeners).unbind(dim=2)  # (V, P, 6)
+    # Either microphone receives the reflection while the other receives the direct sound. Filling
+    # tables is faster than stacking their columns.
+    first, second = _of_pairs(through, pairs).unbind(dim=2)  # (V, P, 6)
     echo = through.new_empty(*first.shape, 2)
-    torch.sub(first, far[..., None], out=echo[..., 0])
-    torch.sub(near[..., None], second, out=echo[..., 1])
-    middle, before, after = listeners.echo_bounds
+    echo[..., 0] = path_difference(first, far[..., None])
+    echo[..., 1] = path_difference(near[..., None], second)
+    middle, before, after = pairs.echo_bounds
     echo = torch.add(middle, echo.flatten(2), alpha=rows_per_metre)  # (V, P, 12)
     echo.round_().clamp_(before, after)
     loudness = (distance[..., None] / through.clamp_(min=1e-3)).to(dtype)  # (V, M, 6)
     weights = loudness.new_empty(*first.shape, 2)
-    weights[..., 0], weights[..., 1] = _of_pairs(loudness, listeners).unbind(dim=2)
-    sight = Sight(torch.stack([below, below + 1], dim=2).int(),
-                  torch.stack([1 - upper, upper], dim=2).to(dtype), echo.int(),
-                  weights.flatten(2))
+    weights[..., 0], weights[..., 1] = _of_pairs(loudness, pairs).unbind(dim=2)
+    projection = Projection(torch.stack([below, below + 1], dim=2).int(),
+                            torch.stack([1 - upper, upper], dim=2).to(dtype), echo.int(),
+                            weights.flatten(2))
 
-    size = (listeners.spacing / 5).expand_as(difference)
-    views = torch.cat([ends / 5, torch.stack([size, difference / listeners.spacing], dim=2),
-                       (ends + 0.3).reciprocal_()], dim=2)
-    return sight, views.to(dtype)
-
-
-def _of_pairs(table, listeners):
-    """Gather what is known of microphones (V, M, ...) for both of each pair: (V, P, 2, ...)."""
-    return table.index_select(1, listeners.pairs.flatten()).unflatten(1, (-1, 2))
+    size = (pairs.spacing / 5).expand_as(difference)
+    geometry = torch.cat([ends / 5, torch.stack([size, difference / pairs.spacing], dim=2),
+                          (ends + 0.3).reciprocal_()], dim=2)
+    return projection, geometry.to(dtype)
 
 
-def _distances(mics, points, room_dims):
+def _of_pairs(table: torch.Tensor, pairs: MicrophonePairs) -> torch.Tensor:
+    """Gather the rows of microphones (V, M, ...) for both of each pair: (V, P, 2, ...)."""
+    return table.index_select(1, pairs.pairs.flatten()).unflatten(1, (-1, 2))
+
+
+def _distances(mics: torch.Tensor, points: torch.Tensor,
+               room_dims: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     Compute distances from microphones (V, M) and from their images behind the walls (V, M, 6).
 
