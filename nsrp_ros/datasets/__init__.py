@@ -1,1 +1,1 @@
-"""Scenes on disk: simulated, recorded, or played through measured responses."""
+"""Data sets: simulated, recorded, or convolved with measured room responses. No ROS."""

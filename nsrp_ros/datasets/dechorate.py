@@ -1,37 +1,40 @@
 """
-Windows of speech through responses that were measured in a real room.
+Windows of speech convolved with room responses that were measured in a real room.
 
 The file `data_rooge.mat` of the dEchorate project (Di Carlo et al. 2021) holds the responses of
 twelve microphones, two on each of six stands, to one directional loudspeaker in a room of 5.7 x
-6.0 x 2.4 m with five reflecting surfaces, and where all of them were.
+6.0 x 2.4 m with five reflecting surfaces, and the positions of all of them.
 """
+
+import os
 
 from nsrp_ros.simulation.noise import add_sensor_noise
 from nsrp_ros.simulation.scenes import Scenes
+from nsrp_ros.simulation.speech.bank import SpeechBank
 import numpy as np
+from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.signal import fftconvolve
 from scipy.signal import resample_poly
 import torch
 
-
 ROOM_DIMS = (5.705, 5.965, 2.355)
 """Metres, of the dEchorate room."""
-
 RATE = 16000
-
+"""Sample rate of responses and windows, hertz."""
 SNR_DB = 25.0
-
+"""Signal-to-noise ratio of the windows."""
 _WINDOW = RATE // 2
 
 
-def read_responses(path):
+def read_responses(path: str | os.PathLike[str]) -> tuple[
+        NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """
-    Read the measured responses and where they were measured.
+    Read the measured responses and their positions.
 
     Parameters
     ----------
-    path : path
+    path : str or path
         Of data_rooge.mat.
 
     Returns
@@ -59,40 +62,42 @@ def read_responses(path):
     return resample_poly(responses, 1, rate // RATE, axis=1), mics, source
 
 
-def upright(responses):
-    """Turn responses (M, N) whose direct sound, their greatest sample, is negative."""
+def correct_polarity(responses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Invert responses (M, N) whose direct sound, their largest sample, is negative."""
     peak = np.take_along_axis(responses, np.abs(responses).argmax(axis=1)[:, None], axis=1)
     return responses * np.sign(peak)
 
 
-def make_windows(responses, mic_positions, source_position, speech_bank, n_windows, seed=0):
+def make_windows(responses: NDArray[np.float64], mic_positions: NDArray[np.float64],
+                 source_position: NDArray[np.float64], speech_bank: SpeechBank, n_windows: int,
+                 seed: int = 0) -> Scenes[np.ndarray]:
     """
-    Play speech through measured responses.
+    Convolve speech with measured responses, in rooms mirrored and turned at random.
 
     Parameters
     ----------
     responses, mic_positions, source_position : numpy.ndarray
         Of `read_responses`.
     speech_bank : SpeechBank
-        What is said.
+        The talker's speech.
     n_windows, seed : int
-        How many windows, and where their random choices start.
+        How many windows, and the seed of all random choices.
 
     Returns
     -------
     Scenes
-        Of NumPy arrays, six microphones each, with white noise at 25 dB.
+        NumPy arrays, six microphones each, with white noise at `SNR_DB`.
 
     """
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    said = speech_bank.draw(n_windows, responses.shape[1] + _WINDOW, generator).numpy()
+    speech = speech_bank.draw(n_windows, responses.shape[1] + _WINDOW, generator).numpy()
     signals, mics, sources, rooms = [], [], [], []
-    for talk in said:
+    for dry in speech:
         chosen = rng.permutation(6) + 6 * rng.integers(2, size=6)
-        heard = fftconvolve(talk[None], responses[chosen], axes=1)
-        heard = heard[:, responses.shape[1]:responses.shape[1] + _WINDOW]
-        # The responses are stored at one peak, so their levels mean nothing.
-        signals.append(0.05 * heard / np.sqrt((heard ** 2).mean(axis=1, keepdims=True)))
+        wet = fftconvolve(dry[None], responses[chosen], axes=1)
+        wet = wet[:, responses.shape[1]:responses.shape[1] + _WINDOW]
+        # The responses are stored with equal peaks: their levels carry no information.
+        signals.append(0.05 * wet / np.sqrt((wet ** 2).mean(axis=1, keepdims=True)))
         places = np.vstack([mic_positions[chosen], source_position])
         dims = np.array(ROOM_DIMS)
         mirrored = rng.integers(2, size=3).astype(bool)

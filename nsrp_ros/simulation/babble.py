@@ -1,5 +1,5 @@
 """
-Others who talk: elsewhere in the room, or all around.
+Babble: interfering talkers, at places in the room or as a diffuse field.
 
 Shapes: B scenes, M microphones, T samples.
 """
@@ -7,33 +7,39 @@ Shapes: B scenes, M microphones, T samples.
 from dataclasses import replace
 
 from nsrp_ros.simulation.acoustics.diffuse_field import diffuse_field
-from nsrp_ros.simulation.acoustics.room_responses import hear
+from nsrp_ros.simulation.acoustics.image_sources import ImageSourceConfig
+from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
+from nsrp_ros.simulation.acoustics.room_responses import render_microphones
+from nsrp_ros.simulation.noise import NoiseConfig
+from nsrp_ros.simulation.shoebox_rooms import Rooms
+from nsrp_ros.simulation.speech.bank import SpeechBank
 import torch
 
 
-def babble_in_room(config, room_config, rooms, acoustics, speech_bank, n_samples, generator,
-                   max_bytes):
+def babble_in_room(config: NoiseConfig, room_config: ImageSourceConfig, rooms: Rooms,
+                   acoustics: Acoustics | None, speech_bank: SpeechBank, n_samples: int,
+                   generator: torch.Generator, max_bytes: int) -> torch.Tensor:
     """
-    Let others talk in the room, at any place and turned anywhere.
+    Render interfering talkers at random places in the room, with random orientation.
 
     Parameters
     ----------
     config : NoiseConfig
         How many they are.
-    room_config : RoomConfig
-        Says how many reflections count.
+    room_config : RoomConfig or RealConfig
+        Of it, `max_order` counts: the highest reflection order.
     rooms : Rooms
         B rooms.
     acoustics : Acoustics or None
         Of the same rooms.
     speech_bank : SpeechBank
-        What they say.
+        Their speech.
     n_samples : int
-        Of their speech: a window with what may still ring before it.
+        Length of their speech: a window and the longest room response before it.
     generator : torch.Generator
         On any device.
     max_bytes : int
-        About how much memory may be taken at once.
+        About how much memory may be used at once.
 
     Returns
     -------
@@ -42,25 +48,26 @@ def babble_in_room(config, room_config, rooms, acoustics, speech_bank, n_samples
 
     """
     device, n_rooms = rooms.dims.device, len(rooms)
-    heard = 0.0
+    babble = torch.zeros((), device=device)
     for _ in range(config.babble_talkers):
         place = torch.rand(n_rooms, 3, generator=generator, device=generator.device).to(device)
         other = replace(rooms, source_position=(0.1 + 0.8 * place) * rooms.dims)
         if acoustics is not None and acoustics.talker_axis is not None:
-            look = torch.randn(n_rooms, 3, generator=generator,
+            axis = torch.randn(n_rooms, 3, generator=generator,
                                device=generator.device).to(device)
-            look = look / torch.linalg.vector_norm(look, dim=1, keepdim=True)
-            acoustics = replace(acoustics, talker_axis=look)
-        said = speech_bank.draw(n_rooms, n_samples, generator, device)
-        said = said / said.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
-        heard = heard + hear(room_config, other, said, speech_bank.sample_rate, max_bytes,
-                             acoustics, generator)
-    return heard
+            axis = axis / torch.linalg.vector_norm(axis, dim=1, keepdim=True)
+            acoustics = replace(acoustics, talker_axis=axis)
+        speech = speech_bank.draw(n_rooms, n_samples, generator, device)
+        speech = speech / speech.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
+        babble = babble + render_microphones(room_config, other, speech, speech_bank.sample_rate,
+                                             max_bytes, acoustics, generator)
+    return babble
 
 
-def babble_around(config, mic_positions, speech_bank, n_samples, generator):
+def diffuse_babble(config: NoiseConfig, mic_positions: torch.Tensor, speech_bank: SpeechBank,
+                   n_samples: int, generator: torch.Generator) -> torch.Tensor:
     """
-    Let others talk all around, too far to tell from where.
+    Render interfering talkers as a diffuse field, without any direction.
 
     Parameters
     ----------
@@ -69,7 +76,7 @@ def babble_around(config, mic_positions, speech_bank, n_samples, generator):
     mic_positions : torch.Tensor
         Shape (B, M, 3), metres.
     speech_bank : SpeechBank
-        What they say.
+        Their speech.
     n_samples : int
         T.
     generator : torch.Generator
@@ -82,9 +89,9 @@ def babble_around(config, mic_positions, speech_bank, n_samples, generator):
 
     """
     n_scenes, n_mics, _ = mic_positions.shape
-    # As a diffuse field has it, different directions bring different talkers.
-    said = speech_bank.draw(n_scenes * n_mics * config.babble_talkers, n_samples, generator,
-                            mic_positions.device)
-    said = said / said.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
-    said = said.reshape(n_scenes, n_mics, config.babble_talkers, n_samples).sum(dim=2)
-    return diffuse_field(said, mic_positions, speech_bank.sample_rate)
+    # A diffuse field is mixed from independent signals: each microphone has its own talkers.
+    speech = speech_bank.draw(n_scenes * n_mics * config.babble_talkers, n_samples, generator,
+                              mic_positions.device)
+    speech = speech / speech.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
+    speech = speech.reshape(n_scenes, n_mics, config.babble_talkers, n_samples).sum(dim=2)
+    return diffuse_field(speech, mic_positions, speech_bank.sample_rate)

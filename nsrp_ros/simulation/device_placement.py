@@ -1,43 +1,44 @@
 """
-Where devices are in real rooms: on walls, ceilings and tables, alone or as small arrays.
+Where devices are in realistic rooms: on walls, ceilings and tables, alone or as small arrays.
 
-Shapes: B rooms, M microphones. A device is what is put up in one place: one microphone, or a
-small array of them that shares its clock, its gain and what stands in front of it.
+Shapes: B rooms, M microphones. A device is one microphone, or a small array of them that shares
+its clock, its gain and any occlusion.
 """
 
 from dataclasses import dataclass
 import math
 
+from nsrp_ros.simulation.random_draws import DrawFunction
 import torch
 
 
 @dataclass(frozen=True)
 class MountingConfig:
-    """How devices are put up and where a talker stands."""
+    """Where devices are mounted and where a talker stands."""
 
     share: float = 0.5
-    """Of the devices that are mounted on something; the others are anywhere in the air."""
-    surfaces: tuple = (0.4, 0.25, 0.05, 0.3)
-    """Shares of those that are on walls, the ceiling, the floor and tables."""
+    """Of the devices that are mounted on a surface; the others are anywhere in the room."""
+    surfaces: tuple[float, float, float, float] = (0.4, 0.25, 0.05, 0.3)
+    """Shares of the mounted devices on walls, the ceiling, the floor and tables."""
     reach: float = 0.1
-    """Metres within which a mounted microphone is from its wall, ceiling or floor."""
-    table_heights: tuple = (0.7, 0.8)
+    """Metres, largest distance of a mounted microphone from its wall, ceiling or floor."""
+    table_heights: tuple[float, float] = (0.7, 0.8)
     """Metres."""
     clusters: float = 0.0
     """Share of the scenes in which devices are arrays."""
-    cluster_sizes: tuple = (2, 3, 4)
-    """Microphones of an array; only sizes that leave two devices or more are drawn."""
-    apertures: tuple = (0.03, 0.1)
+    cluster_sizes: tuple[int, ...] = (2, 3, 4)
+    """Microphones of an array; only sizes that give two devices or more are drawn."""
+    apertures: tuple[float, float] = (0.03, 0.1)
     """Metres across an array, a ring or a line of microphones."""
     device_distance: float = 0.2
-    """Metres between any two devices; the talker keeps RoomConfig.min_distance."""
+    """Least metres between any two devices; the talker keeps RoomConfig.min_distance."""
     talker_margin: float = 0.3
-    """Metres that the talker keeps away from walls, floor and ceiling."""
-    talker_heights: tuple = (0.8, 2.0)
+    """Least metres between the talker and walls, floor and ceiling."""
+    talker_heights: tuple[float, float] = (0.8, 2.0)
     """Metres between which the mouth is, as far as the room allows."""
 
-    def __post_init__(self):
-        """Refuse what cannot be put up."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where devices cannot be placed so."""
         if not (0 <= self.share <= 1 and 0 <= self.clusters <= 1
                 and len(self.surfaces) == 4 and min(self.surfaces) >= 0 < sum(self.surfaces)):
             raise ValueError('share, clusters and the four surfaces must be shares')
@@ -47,7 +48,8 @@ class MountingConfig:
             raise ValueError('distances must not be negative')
 
 
-def draw_devices(config, min_distance, dims, n_mics, uniform):
+def draw_devices(config: MountingConfig, min_distance: float, dims: torch.Tensor, n_mics: int,
+                 uniform: DrawFunction) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """
     Draw a talker and microphones; scenes with devices too close are drawn again as a whole.
 
@@ -61,7 +63,7 @@ def draw_devices(config, min_distance, dims, n_mics, uniform):
         Shape (B, 3), metres.
     n_mics : int
         M.
-    uniform : callable
+    uniform : DrawFunction
         Draws float32 numbers between 0 and 1 of a shape.
 
     Returns
@@ -70,8 +72,8 @@ def draw_devices(config, min_distance, dims, n_mics, uniform):
         Shape (B, 3), metres.
     mic_positions : torch.Tensor
         Shape (B, M, 3), metres.
-    units : torch.Tensor
-        Shape (B, M), int64: the device that each microphone belongs to, the lowest index first.
+    device_ids : torch.Tensor
+        Shape (B, M), int64: the device of each microphone, in ascending order.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def draw_devices(config, min_distance, dims, n_mics, uniform):
 
     """
     n_rooms = len(dims)
-    units, slots, sizes = _draw_units(config, n_rooms, n_mics, uniform)
+    device_ids, slots, sizes = _assign_devices(config, n_rooms, n_mics, uniform)
     source = dims.new_empty(n_rooms, 3)
     mics = dims.new_empty(n_rooms, n_mics, 3)
     todo = torch.arange(n_rooms, device=dims.device)
@@ -91,23 +93,30 @@ def draw_devices(config, min_distance, dims, n_mics, uniform):
         apart = torch.cdist(centres, centres, compute_mode='donot_use_mm_for_euclid_dist')
         apart = apart + 1e9 * torch.eye(n_mics, device=dims.device)
         near = torch.linalg.vector_norm(centres - talker[:, None], dim=-1).amin(dim=1)
-        # Centres that no device of a scene of arrays takes may be anywhere.
-        used = torch.arange(n_mics, device=dims.device) <= units[todo, -1:]
+        # A scene of arrays has fewer devices than centres: the distances of the rest do not count.
+        used = torch.arange(n_mics, device=dims.device) <= device_ids[todo, -1:]
         apart = apart.where(used[:, None] & used[:, :, None], apart.new_tensor(1e9))
-        fine = apart.flatten(1).amin(dim=1) >= config.device_distance
-        # An array reaches half its aperture towards the talker.
-        fine &= near >= min_distance + config.apertures[1] / 2
-        places = _arrays(config, centres, normals, units[todo], slots[todo], sizes[todo], uniform)
-        source[todo[fine]], mics[todo[fine]] = talker[fine], places[fine]
-        todo = todo[~fine]
+        fits = apart.flatten(1).amin(dim=1) >= config.device_distance
+        # An array may extend half its aperture towards the talker.
+        fits &= near >= min_distance + config.apertures[1] / 2
+        places = _arrays(config, centres, normals, device_ids[todo], slots[todo], sizes[todo],
+                         uniform)
+        source[todo[fits]], mics[todo[fits]] = talker[fits], places[fits]
+        todo = todo[~fits]
         if len(todo) == 0:
-            return source, mics, units
+            return source, mics, device_ids
     raise ValueError(f'{n_mics} microphones, {config.device_distance} m apart, and a talker do '
                      'not fit into these rooms')
 
 
-def _draw_units(config, n_rooms, n_mics, uniform):
-    """Share microphones among devices: units and slots (B, M), the sizes of devices (B, 1)."""
+def _assign_devices(config: MountingConfig, n_rooms: int, n_mics: int,
+                    uniform: DrawFunction) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """
+    Divide microphones among devices.
+
+    Returns the device of each microphone and its number in the device, both (B, M), and the sizes
+    of the devices (B, 1).
+    """
     sizes = [size for size in config.cluster_sizes if 2 * size <= n_mics] or [1]
     pick = (uniform(n_rooms, 1) * len(sizes)).long().clamp(max=len(sizes) - 1)
     size = torch.tensor(sizes, device=pick.device)[pick]
@@ -116,8 +125,9 @@ def _draw_units(config, n_rooms, n_mics, uniform):
     return mic // size, mic % size, size
 
 
-def _draw_talker(config, dims, uniform):
-    """Draw mouths (B, 3)."""
+def _draw_talker(config: MountingConfig, dims: torch.Tensor,
+                 uniform: DrawFunction) -> torch.Tensor:
+    """Draw talker positions (B, 3)."""
     bottom = torch.full_like(dims, config.talker_margin)
     top = dims - config.talker_margin
     bottom[:, 2] = bottom[:, 2].clamp(min=config.talker_heights[0])
@@ -125,8 +135,9 @@ def _draw_talker(config, dims, uniform):
     return bottom + (top - bottom) * uniform(len(dims), 3)
 
 
-def _draw_sites(config, dims, n_mics, uniform):
-    """Draw where devices are (B, M, 3), and what their arrays lie at right angles to."""
+def _draw_sites(config: MountingConfig, dims: torch.Tensor, n_mics: int,
+                uniform: DrawFunction) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the centres of devices (B, M, 3), and the normals (B, M, 3) of their arrays."""
     n_rooms = len(dims)
     edge = config.apertures[1] / 2 + 0.01 if config.clusters else 1e-3  # arrays stay inside
     box = dims[:, None]
@@ -153,12 +164,14 @@ def _draw_sites(config, dims, n_mics, uniform):
     return torch.where(mounted, on, sites), torch.where(mounted, upright, normals)
 
 
-def _arrays(config, centres, normals, units, slots, sizes, uniform):
-    """Put up microphones (B, M, 3) around the centres of their devices."""
-    n_rooms, n_mics = units.shape
-    index = units[..., None].expand(n_rooms, n_mics, 3)
+def _arrays(config: MountingConfig, centres: torch.Tensor, normals: torch.Tensor,
+            device_ids: torch.Tensor, slots: torch.Tensor, sizes: torch.Tensor,
+            uniform: DrawFunction) -> torch.Tensor:
+    """Place microphones (B, M, 3) around the centres of their devices."""
+    n_rooms, n_mics = device_ids.shape
+    index = device_ids[..., None].expand(n_rooms, n_mics, 3)
     centres, normals = centres.gather(1, index), normals.gather(1, index)
-    # Two directions that span the array's plane, turned at random but alike in a device.
+    # Two directions that span the array's plane, rotated at random, the same for one device.
     helper = (uniform(n_rooms, n_mics, 3) - 0.5).gather(1, index)
     first = torch.linalg.cross(normals, helper)
     first = first / torch.linalg.vector_norm(first, dim=-1, keepdim=True).clamp(min=1e-9)
@@ -166,7 +179,7 @@ def _arrays(config, centres, normals, units, slots, sizes, uniform):
     second = second / torch.linalg.vector_norm(second, dim=-1, keepdim=True).clamp(min=1e-9)
 
     low, high = config.apertures
-    aperture = low + (high - low) * uniform(n_rooms, 1)  # a scene's arrays are of one make
+    aperture = low + (high - low) * uniform(n_rooms, 1)  # all arrays of a scene are alike
     turn = 2 * math.pi * slots / sizes
     ring = torch.stack([turn.cos(), turn.sin()], dim=-1) / 2  # (B, M, 2)
     line = slots / (sizes - 1).clamp(min=1) - 0.5

@@ -1,37 +1,39 @@
-"""What a simulated room plays: talkers that take turns in a pyroomacoustics shoebox."""
+"""The live scene of a simulated room: talkers taking turns in a pyroomacoustics shoebox."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 import pyroomacoustics as pra
 from scipy.signal import fftconvolve
 
 SAMPLE_RATE = 16000
 CHUNK = 512
-"""Samples that are published together: 32 ms, as sound cards like them."""
+"""Samples per published message: 32 ms, a usual block of sound cards."""
 MAX_ORDER = 40
-"""Order of reflections beyond which a room would take minutes to compute."""
+"""Highest reflection order: beyond it a room would take minutes to compute."""
 LEVEL = 0.05
 """Root-mean-square of the speech over all microphones, full scale being 1."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Who talks when: samples [start, stop) of the performance, at a position in metres."""
+    """A talker's turn: samples [start, stop) of the live scene, at a position in metres."""
 
     start: int
     stop: int
-    position: np.ndarray
+    position: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scene:
     """
-    What is played: a room, its microphones, its talkers and how they sound.
+    A live scene: a room, its microphones, its talkers and their levels.
 
     Attributes
     ----------
-    room_dims : sequence of float
+    room_dims : tuple of float
         Metres.
     rt60 : float
         Reverberation time in seconds; 0 for an anechoic room.
@@ -40,22 +42,22 @@ class Scene:
     talker_positions : numpy.ndarray
         Shape (K, 3), metres.
     turn_seconds, pause_seconds : float
-        How long each talks, and how long nobody does after that.
+        Length of each talker's turn, and of the silence after it.
     snr_db : float
-        Speech over sensor noise, averaged over the microphones.
+        Signal-to-noise ratio of speech and sensor noise, averaged over the microphones.
 
     """
 
-    room_dims: tuple
+    room_dims: tuple[float, float, float]
     rt60: float
-    mic_positions: np.ndarray
-    talker_positions: np.ndarray
+    mic_positions: NDArray[np.float64]
+    talker_positions: NDArray[np.float64]
     turn_seconds: float = 5.0
     pause_seconds: float = 1.0
     snr_db: float = 30.0
 
-    def __post_init__(self):
-        """Refuse scenes that cannot be."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where the room or a position is impossible."""
         if len(self.room_dims) != 3 or not all(0 < d < np.inf for d in self.room_dims):
             raise ValueError(f'room_dims must be three lengths above 0, got {self.room_dims}')
         for name, positions, fewest in (('microphone_positions', self.mic_positions, 2),
@@ -77,30 +79,31 @@ DEFAULT_SCENE = Scene(
 """A living room: six microphones along its walls, four talkers."""
 
 
-def perform(scene, utterances, generator):
+def render(scene: Scene, utterances: Sequence[NDArray[np.float32]],
+           generator: np.random.Generator) -> tuple[NDArray[np.float32], list[Turn]]:
     """
-    Let the talkers take their turns in the room.
+    Render the microphone signals of a live scene, in which the talkers take turns.
 
     Parameters
     ----------
     scene : Scene
-        What is played.
-    utterances : list of numpy.ndarray
+        Room, microphones and talkers.
+    utterances : sequence of numpy.ndarray
         Speech to choose from, float32, 16 kHz.
     generator : numpy.random.Generator
-        Chooses the speech and makes the noise.
+        Draws the speech and the noise.
 
     Returns
     -------
     signals : numpy.ndarray
         Shape (T, M), float32, full scale being 1.
     turns : list of Turn
-        The truth.
+        Ground truth.
 
     Raises
     ------
     ValueError
-        If no wall could make the room ring for so long.
+        If no absorption gives the room this reverberation time.
 
     """
     if scene.rt60 > 0:
@@ -126,7 +129,7 @@ def perform(scene, utterances, generator):
         start = k * (n_turn + n_pause)
         dry = _running_speech(utterances, n_turn, generator)
         for m in range(n_mics):
-            # What a room still rings with after its turn wraps into the next performance's start.
+            # Reverberation beyond the end wraps to the start: the scene is played in a loop.
             wet = fftconvolve(dry, room.rir[m][k])
             np.add.at(signals[:, m], (start + np.arange(len(wet))) % len(signals), wet)
         turns.append(Turn(start, start + n_turn, position))
@@ -136,11 +139,12 @@ def perform(scene, utterances, generator):
     return signals.astype(np.float32), turns
 
 
-def _running_speech(utterances, n_samples, generator):
+def _running_speech(utterances: Sequence[NDArray[np.float32]], n_samples: int,
+                    generator: np.random.Generator) -> NDArray[np.float32]:
     """Join utterances, each at the same level, to a length of n_samples."""
     pieces, total = [], 0
     while total < n_samples:
-        utterance = utterances[generator.integers(len(utterances))]
+        utterance = utterances[int(generator.integers(len(utterances)))]
         pieces.append(utterance / np.sqrt(np.mean(utterance ** 2) + 1e-12))
         total += len(utterance)
     return np.concatenate(pieces)[:n_samples]

@@ -1,5 +1,5 @@
 """
-What microphones hear besides talkers: their own hiss, and hum. Who else talks is in babble.py.
+Noise: sensor noise and machine hum. Interfering talkers are in babble.py.
 
 Shapes: B scenes, M microphones, T samples.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import math
 
 from nsrp_ros.simulation.acoustics.diffuse_field import diffuse_field
+from nsrp_ros.simulation.random_draws import DrawFunction
 import torch
 
 _MAINS = (50.0, 60.0)  # hertz
@@ -19,26 +20,26 @@ class NoiseConfig:
     """
     Distributions of noise.
 
-    All ratios are of the mean power over the microphones of a scene, talker against noise, before
-    the devices' gains, and are drawn uniformly in decibels.
+    All signal-to-noise ratios are of the mean power over the microphones of a scene, before the
+    devices' gains, and are drawn uniformly in decibels.
     """
 
-    sensor_snr_db: tuple = (5.0, 40.0)
-    sensor_colour: tuple = (0.0, 1.0)
-    """Exponents b between which the sensors' power density 1 / f^b is: 0 is white, 1 is pink."""
+    sensor_snr_db: tuple[float, float] = (5.0, 40.0)
+    sensor_colour: tuple[float, float] = (0.0, 1.0)
+    """Range of the exponent b of the sensors' power density 1 / f^b: 0 is white, 1 is pink."""
     sensor_spread_db: float = 3.0
-    """Decibels, up to which sensors are noisier or quieter than the scene's ratio."""
+    """Decibels, largest difference of a sensor's noise level from the scene's."""
     babble: float = 0.3
-    """Share of the scenes in which others talk."""
-    babble_snr_db: tuple = (0.0, 25.0)
+    """Share of the scenes with interfering talkers."""
+    babble_snr_db: tuple[float, float] = (0.0, 25.0)
     babble_talkers: int = 3
-    """How many of them; in half of these scenes they are in the room, in half all around."""
+    """How many; in half of these scenes they are in the room, in half a diffuse field."""
     hum: float = 0.3
-    """Share of the scenes in which machines hum: fans in the distance and the mains."""
-    hum_snr_db: tuple = (0.0, 25.0)
+    """Share of the scenes with machine hum: distant fans and mains harmonics."""
+    hum_snr_db: tuple[float, float] = (0.0, 25.0)
 
-    def __post_init__(self):
-        """Refuse ratios that fall and shares that are none."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where a range does not rise or a share is none."""
         for low, high in (self.sensor_snr_db, self.sensor_colour, self.babble_snr_db,
                           self.hum_snr_db):
             if low > high:
@@ -47,31 +48,32 @@ class NoiseConfig:
             raise ValueError('babble and hum must be shares, and some must talk')
 
 
-def add_sensor_noise(signals, snr_db, generator):
+def add_sensor_noise(signals: torch.Tensor, snr_db: float,
+                     generator: torch.Generator) -> torch.Tensor:
     """Add white noise of one level to all microphones (B, M, T) of a scene; see RoomConfig."""
-    # In double precision the sum does not depend on its order, nor the scene on the threads.
+    # In double precision the sum depends neither on its order nor on the number of threads.
     power = mean_power(signals)
     noise = torch.randn(signals.shape, generator=generator, device=generator.device)
     return signals + (power * 10 ** (-snr_db / 10)).sqrt().float() * noise.to(signals.device)
 
 
-def mean_power(signals):
+def mean_power(signals: torch.Tensor) -> torch.Tensor:
     """Average the power of scenes (B, M, T) over microphones and time: (B, 1, 1), float64."""
     return signals.square().mean(dim=(1, 2), keepdim=True, dtype=torch.float64)
 
 
-def at_ratio(noise, power, snr_db):
+def scale_to_snr(noise: torch.Tensor, power: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
     """
-    Scale noise.
+    Scale noise to a signal-to-noise ratio.
 
     Parameters
     ----------
     noise : torch.Tensor
         Shape (B, M, T).
     power : torch.Tensor
-        Shape (B, 1, 1), of the talker; see `mean_power`.
+        Shape (B, 1, 1), of the talker's signal; see `mean_power`.
     snr_db : torch.Tensor
-        Shape (B,), talker against noise.
+        Shape (B,), decibels.
 
     Returns
     -------
@@ -83,9 +85,10 @@ def at_ratio(noise, power, snr_db):
     return noise * (wanted / mean_power(noise).clamp(min=1e-30)).sqrt().float()
 
 
-def sensor_noise(config, shape, uniform, normal, sample_rate):
+def sensor_noise(config: NoiseConfig, shape: tuple[int, int, int], uniform: DrawFunction,
+                 normal: DrawFunction, sample_rate: int) -> torch.Tensor:
     """
-    Let every sensor hiss for itself, somewhere between white and pink.
+    Draw independent noise of every sensor, of a colour between white and pink.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ def sensor_noise(config, shape, uniform, normal, sample_rate):
         The distribution.
     shape : tuple of int
         B, M and T.
-    uniform, normal : callable
+    uniform, normal : DrawFunction
         Draw float32 numbers of a shape.
     sample_rate : int
         Hertz.
@@ -112,9 +115,10 @@ def sensor_noise(config, shape, uniform, normal, sample_rate):
     return noise * 10 ** (level_db / 20)
 
 
-def hum(mic_positions, n_samples, uniform, normal, sample_rate):
+def hum(mic_positions: torch.Tensor, n_samples: int, uniform: DrawFunction,
+        normal: DrawFunction, sample_rate: int) -> torch.Tensor:
     """
-    Let fans hum from everywhere, and the mains in the devices.
+    Draw machine hum: diffuse low-frequency noise of fans, and mains harmonics in each device.
 
     Parameters
     ----------
@@ -122,7 +126,7 @@ def hum(mic_positions, n_samples, uniform, normal, sample_rate):
         Shape (B, M, 3), metres.
     n_samples : int
         T.
-    uniform, normal : callable
+    uniform, normal : DrawFunction
         Draw float32 numbers of a shape.
     sample_rate : int
         Hertz.
@@ -140,13 +144,18 @@ def hum(mic_positions, n_samples, uniform, normal, sample_rate):
     mains = torch.where(uniform(n_scenes, 1, 1, 1) < 0.5, *_MAINS)
     harmonic = torch.arange(1, _HARMONICS + 1, device=fans.device)[:, None]
     time = torch.arange(n_samples, device=fans.device) / sample_rate
-    phase = uniform(n_scenes, n_mics, _HARMONICS, 1)  # turns, each device its own
+    phase = uniform(n_scenes, n_mics, _HARMONICS, 1)  # cycles, independent between microphones
     tones = torch.sin(2 * math.pi * (mains * harmonic * time + phase)) / harmonic
     return fans + uniform(n_scenes, 1, 1) * tones.sum(dim=2)
 
 
-def _coloured(white, exponent, lowest, sample_rate):
-    """Colour white noise (B, M, T) to a power density of 1 / f^exponent, of unit power."""
+def _coloured(white: torch.Tensor, exponent: torch.Tensor, lowest: float,
+              sample_rate: int) -> torch.Tensor:
+    """
+    Filter white noise (B, M, T) to a power density of 1 / f^exponent, of unit power.
+
+    The exponents have shape (B, 1, 1); below `lowest`, hertz, the density is constant.
+    """
     n_samples = white.shape[-1]
     spectra = torch.fft.rfft(white)
     frequency = torch.arange(spectra.shape[-1], device=white.device) * (sample_rate / n_samples)

@@ -1,51 +1,61 @@
-"""What a simulated or recorded scene is: the one structure that data sets and training share."""
+"""The one structure of simulated and recorded scenes that data sets and training share."""
 
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import Any
+from typing import Generic
+from typing import TYPE_CHECKING
+from typing import TypeVar
+from typing import Union
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Array = TypeVar('Array', 'np.ndarray', 'torch.Tensor')
+Index = Union[slice, list[int], 'np.ndarray', 'torch.Tensor']
 
 
 @dataclass(frozen=True)
-class Scenes:
+class Scenes(Generic[Array]):
     """
-    A batch of scenes, as NumPy arrays or torch tensors alike.
+    A batch of scenes: all arrays are of NumPy, or all are torch tensors.
 
     Attributes
     ----------
     signals : array
-        Shape (B, M, T), float32, as the microphones hear them at `sample_rate`.
+        Shape (B, M, T), float32, the microphone signals at `sample_rate`.
     mic_positions : array
-        Shape (B, M, 3), metres in the room's frame, as they are told to whoever listens.
+        Shape (B, M, 3), metres in the room's frame, as reported to the localizer.
     source_position : array
-        Shape (B, 3), metres: the truth, in the middle of the window where a talker walks.
+        Shape (B, 3), metres: the truth, in mid-window where a talker walks.
     room_dims : array
-        Shape (B, 3), metres, as they are told. A source can be a little outside.
+        Shape (B, 3), metres, as reported to the localizer. A source can be a little outside.
     sample_rate : int
         Hertz.
     true_mic_positions, true_room_dims : array, optional
-        Where what is told is wrong, the truth; never shown to whoever listens. None where it is
-        right, or not known.
+        The truth where the reported geometry has errors, never given to the localizer. None where
+        the reported geometry is exact, or the truth is unknown.
     talking : array, optional
-        Shape (B,), bool: whether anybody talks; None where somebody does in every scene.
+        Shape (B,), bool: whether a talker is active; None where one is in every scene.
 
     """
 
-    signals: Any
-    mic_positions: Any
-    source_position: Any
-    room_dims: Any
+    signals: Array
+    mic_positions: Array
+    source_position: Array
+    room_dims: Array
     sample_rate: int = 16000
-    true_mic_positions: Any = None
-    true_room_dims: Any = None
-    talking: Any = None
+    true_mic_positions: Array | None = None
+    true_room_dims: Array | None = None
+    talking: Array | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return B."""
         return len(self.room_dims)
 
-    def take(self, index):
+    def take(self, index: Index) -> 'Scenes[Array]':
         """Return the scenes at `index`: positions in the batch, or a slice."""
-        def some(array):
+        def some(array: Array | None) -> Array | None:
             return None if array is None else array[index]
 
         return replace(self, signals=self.signals[index], mic_positions=self.mic_positions[index],
@@ -54,7 +64,7 @@ class Scenes:
                        true_mic_positions=some(self.true_mic_positions),
                        true_room_dims=some(self.true_room_dims), talking=some(self.talking))
 
-    def with_microphones(self, mics):
+    def with_microphones(self, mics: Index) -> 'Scenes[Array]':
         """Keep the same microphones of every scene: their indices, or a slice."""
         true = self.true_mic_positions
         return replace(self, signals=self.signals[:, mics],

@@ -1,9 +1,9 @@
 """
-Which rooms are simulated: sizes, where devices stand, what the walls swallow.
+Shoebox rooms: their dimensions, device positions and wall absorption.
 
 Presets follow the paper's section V-A; walls are drawn by the reflectivity-biased procedure of
 Foy et al. 2021 ("Mean absorption estimation from room impulse responses using virtually
-supervised learning"), or to a wanted reverberation time.
+supervised learning"), or fitted to a reverberation time.
 
 Shapes: B rooms, M microphones, K = 6 octave bands; walls are (3 axes, 2 sides), the side at 0
 first, so that [2, 0] is the floor and [2, 1] the ceiling.
@@ -14,6 +14,8 @@ import math
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
+from nsrp_ros.simulation.random_draws import Draw
+from nsrp_ros.simulation.random_draws import DrawFunction
 import torch
 
 LIBRI_ADHOC_DIMS = (9.8, 10.3, 4.2)
@@ -21,51 +23,50 @@ LIBRI_ADHOC_MICS = tuple((8.3 - 1.6 * (k // 8), (6.0, 5.2, 4.4, 3.6, 2.8, 2.0, 1
                           0.9) for k in range(40))
 """Microphones 1 to 40 of Libri-adhoc40's development and test sets, metres."""
 LIBRI_ADHOC_TEST_SOURCES = tuple((x, 1.2, 0.95) for x in (2.7, 4.3, 5.9, 7.5))
-"""Loudspeakers pos1 to pos4, which its test set is recorded from, metres."""
+"""Loudspeakers pos1 to pos4, of its test set, metres."""
 LIBRI_ADHOC_DEV_SOURCES = tuple((x, 5.2, 0.95) for x in (2.7, 4.3, 5.9, 7.5))
 """Loudspeakers pos5 to pos8, of its development set, metres."""
 
-# Ranges of energy absorption in BANDS (Foy et al.): what carpets, curtains, tiles and doors do.
+# Ranges of energy absorption coefficients in BANDS (Foy et al.).
 _HARD = (0.0, 0.12)
 _SOFT_FLOOR = ((.01, .2), (.01, .3), (.05, .5), (.15, .6), (.25, .75), (.3, .8))
 _SOFT_WALL = ((0, .5), (0, .5), (0, .3), (0, .12), (0, .12), (0, .12))
 _SOFT_CEILING = ((0, .12), (.15, 1), (.4, 1), (.4, 1), (.4, 1), (.3, 1))
 
-
-# In a box without furniture sound runs to and fro between parallel walls and is hardly mixed: the
-# image sources of the room of Libri-adhoc40 ring this much longer than Eyring's formula has it, by
-# octave band (measured: mean over rooms of the decay from -5 to -25 dB).
-_BOX_RINGS = (1.77, 1.78, 1.29, 1.13, 1.38, 1.35)
+# In an empty shoebox flutter echoes between parallel walls are hardly scattered: the image-source
+# responses of Libri-adhoc40's room have reverberation times longer than Eyring's formula by these
+# factors per octave band (measured: mean over rooms of the decay from -5 to -25 dB).
+_EMPTY_BOX_FACTORS = (1.77, 1.78, 1.29, 1.13, 1.38, 1.35)
 
 
 @dataclass(frozen=True)
 class RoomConfig:
     """A distribution of scenes."""
 
-    min_dims: tuple = (3.0, 3.0, 2.0)
-    max_dims: tuple = (10.0, 10.0, 4.0)
+    min_dims: tuple[float, float, float] = (3.0, 3.0, 2.0)
+    max_dims: tuple[float, float, float] = (10.0, 10.0, 4.0)
     """Metres; each side of the room is uniform between the two."""
     margin: float = 0.0
-    """Metres that devices keep away from walls, floor and ceiling."""
-    heights: tuple = ()
-    """Metres between which devices stand, as far as the room allows; equal ends mean one height,
-    empty any height."""
+    """Least metres between devices and walls, floor and ceiling."""
+    heights: tuple[()] | tuple[float, float] = ()
+    """Range of the devices' heights, metres, as far as the room allows; equal ends mean one
+    height, empty any height."""
     min_distance: float = 0.5
-    """Metres between any two devices."""
-    mic_sites: tuple = ()
-    """Where microphones can be, metres; empty for anywhere."""
-    forbidden_sources: tuple = ()
-    """Positions from which the source keeps `min_distance`, metres."""
+    """Least metres between any two devices."""
+    mic_sites: tuple[tuple[float, float, float], ...] = ()
+    """Possible microphone positions, metres; empty for anywhere."""
+    forbidden_sources: tuple[tuple[float, float, float], ...] = ()
+    """Positions from which the source is `min_distance` away or more, metres."""
     max_order: int = 17
-    """Most reflections of an image source; 0 is free field."""
-    rt60: tuple = ()
-    """Seconds between which the reverberation time of the bands is about uniform, fitted for
-    boxes like Libri-adhoc40's; empty for reflectivity-biased walls."""
+    """Highest reflection order of an image source; 0 is free field."""
+    rt60: tuple[()] | tuple[float, float] = ()
+    """Range of the bands' reverberation times, seconds, about uniform; fitted for rooms like
+    Libri-adhoc40's. Empty for reflectivity-biased walls."""
     snr_db: float = 30.0
-    """Of the white noise of equal sensors, against the mean power over the microphones."""
+    """Signal-to-noise ratio of white sensor noise, over the mean power of the microphones."""
 
-    def __post_init__(self):
-        """Refuse rooms in which nothing fits."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where no device fits into such a room."""
         if not all(0 < a <= b for a, b in zip(self.min_dims, self.max_dims, strict=True)):
             raise ValueError('min_dims must be above 0 and at most max_dims')
         if not 0 <= self.margin < min(self.min_dims) / 2:
@@ -86,7 +87,7 @@ PRESETS = {
     'anechoic_sim': RoomConfig(max_order=0),
     'reverb_sim': _REVERB_SIM,
     'hard': _REVERB_SIM,
-    # The authors' code: away from the walls, all at one height.
+    # The authors' code: devices away from the walls, all at one height.
     'easy': RoomConfig(margin=0.5, heights=(1.0, 1.0)),
     # The room of Libri-adhoc40, for NeuralSRP+. Its low ceiling needs more reflections than 17.
     'libri_adhoc': RoomConfig(
@@ -110,7 +111,7 @@ class Rooms:
     source_position : torch.Tensor
         Shape (B, 3), metres.
     absorption : torch.Tensor
-        Shape (B, 3, 2, K), shares of energy.
+        Shape (B, 3, 2, K), energy absorption coefficients.
 
     """
 
@@ -119,22 +120,23 @@ class Rooms:
     source_position: torch.Tensor
     absorption: torch.Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return B."""
         return len(self.dims)
 
-    def __getitem__(self, part):
+    def __getitem__(self, part: slice | torch.Tensor) -> 'Rooms':
         """Return some of the rooms."""
         return Rooms(self.dims[part], self.mic_positions[part], self.source_position[part],
                      self.absorption[part])
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> 'Rooms':
         """Return the rooms on a device."""
         return Rooms(self.dims.to(device), self.mic_positions.to(device),
                      self.source_position.to(device), self.absorption.to(device))
 
 
-def draw_rooms(config, n_mics, n_rooms, generator, device='cpu'):
+def draw_rooms(config: RoomConfig, n_mics: int, n_rooms: int, generator: torch.Generator,
+               device: str | torch.device = 'cpu') -> Rooms:
     """
     Draw rooms, devices and walls.
 
@@ -145,7 +147,7 @@ def draw_rooms(config, n_mics, n_rooms, generator, device='cpu'):
     n_mics, n_rooms : int
         M and B.
     generator : torch.Generator
-        On any device; the draw happens there.
+        On any device; the rooms are drawn there.
     device : str or torch.device
         Where the result is wanted.
 
@@ -160,9 +162,7 @@ def draw_rooms(config, n_mics, n_rooms, generator, device='cpu'):
         If the devices do not fit into a room in a thousand tries.
 
     """
-    def uniform(*shape):
-        return torch.rand(shape, generator=generator, device=generator.device)
-
+    uniform = Draw(generator).uniform
     low, high = uniform(0).new_tensor([config.min_dims, config.max_dims])
     dims = low + (high - low) * uniform(n_rooms, 3)
     devices = _draw_devices(config, n_mics, dims, uniform)  # the source first
@@ -173,7 +173,8 @@ def draw_rooms(config, n_mics, n_rooms, generator, device='cpu'):
     return Rooms(dims, devices[:, 1:], devices[:, 0], absorption).to(device)
 
 
-def _draw_devices(config, n_mics, dims, uniform):
+def _draw_devices(config: RoomConfig, n_mics: int, dims: torch.Tensor,
+                  uniform: DrawFunction) -> torch.Tensor:
     """Draw (B, 1 + M, 3) positions; scenes with devices too close are drawn again as a whole."""
     bottom = torch.full_like(dims, config.margin)
     top = dims - config.margin
@@ -185,7 +186,7 @@ def _draw_devices(config, n_mics, dims, uniform):
     sites, forbidden = (dims.new_tensor(p).reshape(-1, 3) for p in (
         config.mic_sites, config.forbidden_sources))
     for _ in range(1000):
-        # Exactly on a wall a device and its image are one: keep a hair's breadth inside.
+        # On a wall a device would coincide with its image: keep slightly inside.
         share = uniform(len(todo), 1 + n_mics, 3).clamp(1e-4, 1 - 1e-4)
         drawn = bottom[todo, None] + (top - bottom)[todo, None] * share
         if len(sites):
@@ -193,38 +194,39 @@ def _draw_devices(config, n_mics, dims, uniform):
             drawn[:, 1:] = sites[order]
         apart = torch.cdist(drawn, drawn, compute_mode='donot_use_mm_for_euclid_dist')
         apart = apart + 1e9 * torch.eye(1 + n_mics, device=dims.device)
-        fine = apart.flatten(1).amin(dim=1) >= config.min_distance
+        fits = apart.flatten(1).amin(dim=1) >= config.min_distance
         if len(forbidden):
             near = torch.cdist(drawn[:, 0], forbidden,
                                compute_mode='donot_use_mm_for_euclid_dist').amin(dim=1)
-            fine &= near >= config.min_distance
-        devices[todo[fine]] = drawn[fine]
-        todo = todo[~fine]
+            fits &= near >= config.min_distance
+        devices[todo[fits]] = drawn[fits]
+        todo = todo[~fits]
         if len(todo) == 0:
             return devices
     raise ValueError(f'{n_mics} microphones and a source, {config.min_distance} m apart, do not '
                      'fit into these rooms')
 
 
-def _reflectivity_biased(n_rooms, uniform):
-    """Draw walls (B, 3, 2, K): a coin each for the floor, the four walls and the ceiling."""
-    coins = uniform(n_rooms, 3) < 0.5  # floor, walls, ceiling: are they hard?
-    ranges = coins.new_tensor(
+def _reflectivity_biased(n_rooms: int, uniform: DrawFunction) -> torch.Tensor:
+    """Draw walls (B, 3, 2, K): floor, four walls and ceiling are each reflective or absorbing."""
+    reflective = uniform(n_rooms, 3) < 0.5  # floor, walls, ceiling
+    ranges = reflective.new_tensor(
         [[_SOFT_WALL] * 2, [_SOFT_WALL] * 2, [_SOFT_FLOOR, _SOFT_CEILING]],
         dtype=torch.float32)  # (3, 2, K, 2)
     soft = ranges[..., 0] + (ranges[..., 1] - ranges[..., 0]) * uniform(
         n_rooms, 3, 2, len(BANDS))
-    # A hard surface has one value in all bands, and every wall its own.
+    # A reflective wall has one value in all bands, different from those of the other walls.
     hard = _HARD[0] + (_HARD[1] - _HARD[0]) * uniform(n_rooms, 3, 2, 1)
-    which = coins[:, [[1, 1], [1, 1], [0, 2]]][..., None]  # (B, 3, 2, 1)
+    which = reflective[:, [[1, 1], [1, 1], [0, 2]]][..., None]  # (B, 3, 2, 1)
     return torch.where(which, hard, soft)
 
 
-def _absorption_for(rt60, dims, uniform):
-    """Draw walls (B, 3, 2, K), unequal, whose mean gives each band a reverberation time."""
+def _absorption_for(rt60: tuple[float, float], dims: torch.Tensor,
+                    uniform: DrawFunction) -> torch.Tensor:
+    """Draw unequal walls (B, 3, 2, K) whose mean gives each band a reverberation time."""
     n_rooms = len(dims)
     times = rt60[0] + (rt60[1] - rt60[0]) * uniform(n_rooms, 1, 1, len(BANDS))
-    times = times / times.new_tensor(_BOX_RINGS)
+    times = times / times.new_tensor(_EMPTY_BOX_FACTORS)
     area = (dims.prod(dim=1, keepdim=True) / dims)[:, :, None, None]  # of one wall of the axis
     surface = 2 * area.sum(dim=1, keepdim=True)
     volume = dims.prod(dim=1)[:, None, None, None]

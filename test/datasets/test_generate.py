@@ -1,4 +1,4 @@
-"""Data sets: resumable, independent of the order of work, frozen by a checksum."""
+"""Data sets: resumable, independent of the order of generation, frozen by a checksum."""
 
 import json
 
@@ -23,7 +23,7 @@ def checksum(folder):
     return json.loads((folder / 'manifest.json').read_text())['sha256']
 
 
-def test_a_set_loads_as_it_was_made(folder):
+def test_set_loads_as_generated(folder):
     scenes = load(folder, verify=True)
     assert len(scenes) == 5 and scenes.signals.shape == (5, 6, 8000)
     assert scenes.mic_positions.dtype == np.float64
@@ -33,7 +33,7 @@ def test_a_set_loads_as_it_was_made(folder):
     assert manifest['preset'] == 'anechoic_sim' and 'synthetic' in manifest['speech']
 
 
-def test_signals_index_like_an_array(folder):
+def test_stored_signals_index_like_an_array(folder):
     stored = load(folder).signals
     signals = np.asarray(stored)
     rows, columns = np.array([[3], [1]]), np.array([[0, 5], [2, 2]])
@@ -43,7 +43,7 @@ def test_signals_index_like_an_array(folder):
     assert len(stored) == 5 and stored.ndim == 3
 
 
-def test_the_first_four_microphones_are_the_smaller_variant(folder):
+def test_first_four_microphones_are_the_smaller_variant(folder):
     four, six = load(folder, n_mics=4), load(folder)
     np.testing.assert_array_equal(four.signals[:], six.signals[:, :4])
     np.testing.assert_array_equal(four.mic_positions, six.mic_positions[:, :4])
@@ -51,7 +51,7 @@ def test_the_first_four_microphones_are_the_smaller_variant(folder):
         load(folder, n_mics=8)
 
 
-def test_an_interrupted_set_is_finished_the_same(folder, tmp_path):
+def test_interrupted_set_resumes_to_the_same_result(folder, tmp_path):
     copy = make_small(tmp_path)
     done = np.load(copy / 'done.npy', mmap_mode='r+')
     done[[1, 3]] = False
@@ -65,16 +65,16 @@ def test_an_interrupted_set_is_finished_the_same(folder, tmp_path):
     assert checksum(copy) == checksum(folder)
 
 
-def test_a_smaller_set_is_the_beginning_of_a_larger_one(folder, tmp_path):
+def test_smaller_set_is_the_beginning_of_a_larger_one(folder, tmp_path):
     few = load(make_small(tmp_path, count=2))
     np.testing.assert_array_equal(few.signals[:], load(folder).signals[:2])
 
 
-def test_jobs_make_the_same_set(folder, tmp_path):
+def test_parallel_processes_generate_the_same_set(folder, tmp_path):
     assert checksum(make_small(tmp_path, jobs=2)) == checksum(folder)
 
 
-def test_damage_is_noticed(tmp_path):
+def test_damage_is_detected(tmp_path):
     path = make_small(tmp_path, count=1)
     np.load(path / 'signals.npy', mmap_mode='r+')[0, 0, 0] ^= 1
     with pytest.raises(DatasetError, match='checksum'):
@@ -84,27 +84,27 @@ def test_damage_is_noticed(tmp_path):
         load(path)
 
 
-def test_another_set_is_not_overwritten(tmp_path):
+def test_set_with_other_settings_is_not_overwritten(tmp_path):
     make_small(tmp_path, count=1)
     with pytest.raises(DatasetError, match='seed'):
         make_small(tmp_path, count=1, seed=1)
 
 
-def test_no_position_is_in_two_splits(tmp_path):
+def test_splits_share_no_source_position(tmp_path):
     positions = [load(make_small(tmp_path, split, 3, simulator='torch')).source_position
                  for split in ('train', 'val', 'test')]
     every = np.concatenate(positions)
     assert len(np.unique(every, axis=0)) == len(every)
 
 
-def test_both_simulators_make_the_same_rooms(folder, tmp_path):
+def test_both_simulators_render_the_same_rooms(folder, tmp_path):
     ours, theirs = load(make_small(tmp_path, simulator='torch')), load(folder)
     np.testing.assert_array_equal(ours.mic_positions, theirs.mic_positions)
     difference = np.linalg.norm(ours.signals[:] - theirs.signals[:])
     assert difference < 0.06 * np.linalg.norm(theirs.signals[:])
 
 
-def test_rooms_too_small_for_their_devices_are_passed_over(tmp_path):
+def test_rooms_too_small_for_their_devices_are_skipped(tmp_path):
     """Sixteen microphones at one height do not fit into every room, but into some."""
     made = make('easy', 16, 'test', tmp_path, 2, speech='synthetic', simulator='torch')
     scenes = load(made)
@@ -114,7 +114,7 @@ def test_rooms_too_small_for_their_devices_are_passed_over(tmp_path):
         assert apart[np.triu_indices(17, 1)].min() >= 0.5
 
 
-def test_the_command_makes_a_set(tmp_path, capsys):
+def test_command_line_generates_sets(tmp_path, capsys):
     main(['easy', '--mics', '2', '--split', 'train', 'val', '--count', '1', '--out', str(tmp_path),
           '--speech', 'synthetic', '--simulator', 'torch'])
     assert capsys.readouterr().out.count('sha256') == 2

@@ -1,13 +1,12 @@
-"""Recordings: the corpus's tables, its folders, and the windows that are cut from it."""
+"""Libri-adhoc40: the corpus's positions, its folders, and the recordings drawn from it."""
 
-from nsrp_ros.datasets.libri_adhoc40 import cut_windows
 from nsrp_ros.datasets.libri_adhoc40 import draw_recordings
 from nsrp_ros.datasets.libri_adhoc40 import find_utterances
 from nsrp_ros.datasets.libri_adhoc40 import mic_position
-from nsrp_ros.datasets.libri_adhoc40 import RecordedError
-from nsrp_ros.datasets.libri_adhoc40 import Recording
-from nsrp_ros.datasets.libri_adhoc40 import shared_recordings
 from nsrp_ros.datasets.libri_adhoc40 import source_position
+from nsrp_ros.datasets.recordings import cut_windows
+from nsrp_ros.datasets.recordings import RecordingError
+from nsrp_ros.datasets.recordings import shared_recordings
 import numpy as np
 import pytest
 import soundfile
@@ -19,7 +18,7 @@ RATE = 16000
 def shared():
     try:
         return shared_recordings()
-    except RecordedError as error:
+    except RecordingError as error:
         pytest.skip(str(error))
 
 
@@ -36,13 +35,13 @@ def corpus(request, tmp_path_factory):
         folder.mkdir(parents=True, exist_ok=True)
         for mic in range(1, 9):
             noise = 0.1 * rng.standard_normal(int(seconds * RATE) + mic)
-            noise[:RATE] *= 1e-3  # the loudspeaker is mute for a second
+            noise[:RATE] *= 1e-3  # the loudspeaker is mute for the first second
             soundfile.write(folder / f'{sentence}-ch-{mic}.wav', noise, RATE)
     return root
 
 
-def test_the_tables_place_the_shared_scenes(shared):
-    # Their names say which loudspeaker and which microphones they are: posS-K-K-K-K-number.
+def test_tables_agree_with_the_shared_scenes(shared):
+    # Their names hold the loudspeaker's and the microphones' numbers: posS-K-K-K-K-number.
     for recording in shared:
         name, *mics = recording.name.split('-')[:-1]
         np.testing.assert_allclose(source_position(int(name[3:])), recording.source_position)
@@ -50,15 +49,7 @@ def test_the_tables_place_the_shared_scenes(shared):
                                    recording.mic_positions)
 
 
-def test_shared_scenes_become_windows(shared):
-    scenes = cut_windows(shared)
-    assert scenes.signals.shape[1:] == (4, 8000) and scenes.signals.dtype == np.float32
-    assert 2 <= len(scenes) <= 6
-    assert (scenes.room_dims == (9.8, 10.3, 4.2)).all()
-    assert {tuple(p) for p in scenes.source_position} == {(2.7, 1.2, 0.95), (7.5, 1.2, 0.95)}
-
-
-def test_tables_hold_forty_places_in_the_room():
+def test_tables_hold_forty_distinct_positions_in_the_room():
     for subset in ('train', 'dev', 'test'):
         places = np.stack([mic_position(k, subset) for k in range(1, 41)])
         assert len(np.unique(places.round(6), axis=0)) == 40
@@ -75,7 +66,7 @@ def test_short_utterances_are_left_out(corpus):
     assert all(sorted(channels) == list(range(1, 9)) for channels in utterances.values())
 
 
-def test_recordings_are_trimmed_and_of_one_length(corpus):
+def test_recordings_are_trimmed_to_one_length(corpus):
     [recording, _] = draw_recordings(find_utterances(corpus), 8, 2, np.random.default_rng(1))
     signals, rate = recording.read()
     seconds = 4.0 if recording.name.endswith('2') else 3.0
@@ -84,7 +75,7 @@ def test_recordings_are_trimmed_and_of_one_length(corpus):
 
 
 @pytest.mark.parametrize('n_mics', [4, 6])
-def test_combinations_of_microphones_have_their_coordinates(corpus, n_mics):
+def test_drawn_microphones_have_their_positions(corpus, n_mics):
     recordings = draw_recordings(find_utterances(corpus), n_mics, 6, np.random.default_rng(2))
     assert len({r.name for r in recordings}) == 6
     for recording in recordings:
@@ -96,11 +87,11 @@ def test_combinations_of_microphones_have_their_coordinates(corpus, n_mics):
             np.testing.assert_allclose(place, mic_position(mic))
     scenes = cut_windows(recordings, np.random.default_rng(3))
     assert scenes.signals.shape == (6, n_mics, 8000)
-    # No window lies in the second in which the loudspeaker was mute.
+    # No window lies in the second in which the loudspeaker is mute.
     assert (scenes.signals ** 2).mean(axis=(1, 2)).min() > 1e-3
 
 
-def test_one_microphone_a_group(corpus):
+def test_one_microphone_is_drawn_from_each_group(corpus):
     groups = [(1, 2), (3,), (5, 6, 7)]
     for recording in draw_recordings(find_utterances(corpus), 3, 10, np.random.default_rng(4),
                                      groups):
@@ -108,18 +99,10 @@ def test_one_microphone_a_group(corpus):
         assert all(mic in group for mic, group in zip(mics, groups, strict=True))
 
 
-def test_what_is_missing_is_named(corpus, tmp_path, monkeypatch):
-    with pytest.raises(RecordedError, match='no utterance'):
+def test_errors_name_what_is_missing(corpus, tmp_path):
+    with pytest.raises(RecordingError, match='no utterance'):
         find_utterances(tmp_path, 'test')
-    with pytest.raises(RecordedError, match='subset'):
+    with pytest.raises(RecordingError, match='subset'):
         find_utterances(tmp_path)
-    with pytest.raises(RecordedError, match='lacks'):
+    with pytest.raises(RecordingError, match='lacks'):
         draw_recordings(find_utterances(corpus), 9, 1, np.random.default_rng(5))
-    monkeypatch.setenv('NSRP_RECORDED', str(tmp_path))
-    with pytest.raises(RecordedError, match='NSRP_RECORDED'):
-        shared_recordings()
-    soundfile.write(tmp_path / 'short.wav', np.ones(100), RATE)
-    short = Recording('short', (tmp_path / 'short.wav',), np.zeros((1, 3)), np.zeros(3),
-                      np.ones(3))
-    with pytest.raises(RecordedError, match='shorter than a window'):
-        cut_windows([short])

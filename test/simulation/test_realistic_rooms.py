@@ -1,4 +1,4 @@
-"""Real rooms as a whole: what is off changes nothing, what is on adds up, mixtures mix."""
+"""Realistic rooms as a whole: each effect alone, none, all together, and mixtures."""
 
 from dataclasses import fields
 from dataclasses import replace
@@ -42,31 +42,31 @@ def made(config, bank, n_scenes=6, seed=0, **options):
 
 
 def same(first, second):
-    """Tell whether scenes are equal to the bit in all that is told and heard."""
+    """Return whether the signals and the reported geometry of scenes are bit-equal."""
     return all(torch.equal(getattr(first, name), getattr(second, name)) for name in (
         'signals', 'mic_positions', 'source_position', 'room_dims'))
 
 
 @pytest.mark.parametrize('preset', ['hard', 'easy', 'anechoic_sim'])
-def test_with_all_off_an_ideal_room_is_left_to_the_bit(bank, preset):
+def test_without_effects_scenes_equal_ideal_rooms_to_the_bit(bank, preset):
     room = replace(PRESETS[preset], max_order=min(PRESETS[preset].max_order, 5))
     real = made(RealConfig(room=room), bank)
     assert same(real, made(room, bank))
     assert torch.equal(real.true_mic_positions, real.mic_positions)
 
 
-def test_every_part_is_tried():
+def test_every_effect_is_tested():
     assert set(PARTS) | {'room', 'silent'} == {field.name for field in fields(RealConfig)}
 
 
 @pytest.mark.parametrize('part', PARTS)
-def test_each_part_does_something_by_itself(bank, part):
+def test_each_effect_alone_changes_the_signals(bank, part):
     scenes = made(RealConfig(room=ROOM, **{part: PARTS[part]}), bank)
     assert scenes.signals.shape == (6, 4, 8000) and scenes.signals.isfinite().all()
     assert not torch.equal(scenes.signals, made(ROOM, bank).signals)
 
 
-def test_all_together_are_reproducible(bank):
+def test_all_effects_together_are_reproducible(bank):
     config = RealConfig(room=ROOM, **PARTS)
     first = made(config, bank, 12)
     assert same(first, made(config, bank, 12)) and not same(first, made(config, bank, 12, 1))
@@ -74,25 +74,25 @@ def test_all_together_are_reproducible(bank):
     assert (first.signals.abs().amax(dim=-1) > 0).all()
 
 
-def test_little_memory_is_enough(bank):
+def test_small_memory_limit_is_enough(bank):
     scenes = made(RealConfig(room=ROOM, **PARTS), bank, max_bytes=1)
     assert len(scenes) == 6 and scenes.signals.isfinite().all()
 
 
-def test_scenes_carry_what_is_told_and_what_is_true(bank):
+def test_scenes_hold_reported_and_true_geometry(bank):
     config = RealConfig(room=ROOM, devices=DeviceConfig(position_error=0.1, room_error=0.1))
     scenes, exact = made(config, bank, 50), made(ROOM, bank, 50)
     assert torch.equal(scenes.source_position, exact.source_position)
     assert torch.equal(scenes.true_mic_positions, exact.mic_positions)
     assert torch.equal(scenes.true_room_dims, exact.room_dims)
-    off = torch.linalg.vector_norm(scenes.mic_positions - scenes.true_mic_positions, dim=-1)
-    assert off.square().mean().sqrt() == pytest.approx(0.1, abs=0.02)
+    error = torch.linalg.vector_norm(scenes.mic_positions - scenes.true_mic_positions, dim=-1)
+    assert error.square().mean().sqrt() == pytest.approx(0.1, abs=0.02)
     assert ((scenes.room_dims / scenes.true_room_dims) - 1).abs().max() > 0.05
-    # What is heard comes from the true places: only what is told differs.
+    # The signals come from the true positions: only the reported geometry differs.
     torch.testing.assert_close(scenes.signals, exact.signals)
 
 
-def test_a_dead_microphone_hears_only_itself(bank):
+def test_dead_microphone_has_only_its_own_noise(bank):
     noise = NoiseConfig(sensor_snr_db=(60.0, 60.0), babble=0.0, hum=0.0)
     config = RealConfig(room=ROOM, noise=noise, devices=DeviceConfig(faulty=1.0))
     level_db = 20 * made(config, bank, 20).signals.square().mean(dim=-1).sqrt().log10()
@@ -101,7 +101,7 @@ def test_a_dead_microphone_hears_only_itself(bank):
     assert 0.2 < dead.float().mean() < 0.8 and (below > 15).all()
 
 
-def test_mixtures_have_their_shares(bank):
+def test_mixtures_hold_their_shares_in_random_order(bank):
     loud = replace(ROOM, max_order=0, min_dims=(3.0, 3.0, 2.0), max_dims=(4.0, 4.0, 2.5))
     wide = RealConfig(room=replace(ROOM, max_order=0, min_dims=(8.0, 8.0, 3.0),
                                    max_dims=(9.0, 9.0, 3.5)), devices=PARTS['devices'])
@@ -110,13 +110,13 @@ def test_mixtures_have_their_shares(bank):
     small = scenes.true_room_dims[:, 0] < 5
     assert small.sum() == 10 and small[:20].any() and small[20:].any()  # and shuffled
     assert torch.equal(scenes.room_dims[small], scenes.true_room_dims[small])
-    # A share of a scene goes by lot.
+    # A fraction of a scene is drawn at random.
     counts = [int((made(mixture, bank, 2, seed).true_room_dims[:, 0] < 5).sum())
               for seed in range(40)]
     assert set(counts) == {0, 1} and 0.25 < np.mean(counts) < 0.75
 
 
-def test_the_presets_make_scenes(bank):
+def test_presets_make_valid_scenes(bank):
     for preset in ('real', 'mixed'):
         scenes = made(PRESETS[preset], bank, 5)
         assert scenes.signals.shape == (5, 4, 8000) and scenes.signals.isfinite().all()
@@ -126,7 +126,7 @@ def test_the_presets_make_scenes(bank):
     assert REAL.max_order == 10
 
 
-def test_impossible_mixtures_are_refused():
+def test_invalid_mixtures_are_refused():
     for parts, shares in (((), ()), ((ROOM,), (0.5,)), ((ROOM, ROOM), (1.0,)),
                           ((ROOM, ROOM), (1.5, -0.5))):
         with pytest.raises(ValueError, match='share'):
@@ -134,14 +134,14 @@ def test_impossible_mixtures_are_refused():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU here')
-def test_a_gpu_makes_real_rooms(bank):
+def test_gpu_simulates_realistic_rooms(bank):
     scenes = simulate(PRESETS['mixed'], 6, 16, bank, torch.Generator('cuda').manual_seed(0),
                       'cuda')
     assert scenes.signals.is_cuda and scenes.signals.isfinite().all()
 
 
-def test_silent_scenes_hold_noise_alone(bank):
-    """Where nobody talks there is the noise of the same scene, and nothing to locate."""
+def test_scenes_without_talker_hold_noise_alone(bank):
+    """Without an active talker the noise of the same scene is left."""
     noise = NoiseConfig(sensor_snr_db=(20.0, 20.0), babble=0.0, hum=0.0)
     loud = made(RealConfig(room=ROOM, noise=noise), bank, 12)
     assert loud.talking.all()
@@ -153,11 +153,11 @@ def test_silent_scenes_hold_noise_alone(bank):
         RealConfig(silent=0.1)
 
 
-def test_polarities_can_be_inverted(bank):
-    """An inverted microphone hears the same with the other sign."""
-    upright = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9)), bank).signals
-    turned = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9, inverted=0.5)),
-                  bank).signals
-    alike = torch.nn.functional.cosine_similarity(upright, turned, dim=-1)
-    assert (alike.abs() > 0.99).all()  # but for other noise
-    assert 4 < int((alike < 0).sum()) < 20
+def test_inverted_polarity_changes_the_sign_alone(bank):
+    """The signals of inverted microphones are those of the others, negated."""
+    normal = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9)), bank).signals
+    inverted = made(RealConfig(room=ROOM, devices=DeviceConfig(gain_db=1e-9, inverted=0.5)),
+                    bank).signals
+    similarity = torch.nn.functional.cosine_similarity(normal, inverted, dim=-1)
+    assert (similarity.abs() > 0.99).all()  # except for other noise
+    assert 4 < int((similarity < 0).sum()) < 20

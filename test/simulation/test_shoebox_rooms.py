@@ -1,4 +1,4 @@
-"""Rooms: devices stand where they may, and walls swallow what the procedure says."""
+"""Shoebox rooms: positions of devices and wall absorption follow their distributions."""
 
 from dataclasses import replace
 import math
@@ -18,7 +18,7 @@ def draw(config, n_mics=6, n_rooms=400, seed=0):
 
 
 @pytest.mark.parametrize('preset', sorted(PRESETS))
-def test_devices_are_inside_and_apart(preset):
+def test_devices_are_inside_the_room_and_apart(preset):
     config = PRESETS[preset]
     rooms = draw(config)
     assert rooms.mic_positions.shape == (400, 6, 3) and rooms.absorption.shape == (400, 3, 2, 6)
@@ -31,7 +31,7 @@ def test_devices_are_inside_and_apart(preset):
     assert ((rooms.absorption >= 0) & (rooms.absorption <= 1)).all()
 
 
-def test_hard_rooms_fill_the_whole_room_and_easy_ones_one_height():
+def test_hard_devices_are_anywhere_and_easy_ones_at_one_height():
     hard, easy = draw(PRESETS['hard']), draw(PRESETS['easy'])
     share = hard.mic_positions / hard.dims[:, None]
     assert share.amin() < 0.01 and share.amax() > 0.99
@@ -45,37 +45,38 @@ def test_room_sizes_are_uniform():
     assert torch.allclose(dims.std(dim=0), torch.tensor([7, 7, 2]) / math.sqrt(12), atol=0.05)
 
 
-def test_reflectivity_bias_tosses_three_coins():
+def test_floor_walls_and_ceiling_are_each_reflective_or_absorbing():
     walls = draw(PRESETS['hard'], n_rooms=4000).absorption
-    hard = (walls == walls[..., :1]).all(dim=-1)  # (B, 3, 2): one value in all bands
-    assert walls[hard].max() <= 0.12
-    # The four walls share their coin, floor and ceiling have their own.
-    assert (hard[:, :2].flatten(1) == hard[:, 0, :1]).all()
-    coins = torch.stack([hard[:, 0, 0], hard[:, 2, 0], hard[:, 2, 1]], dim=1).float()
-    assert torch.allclose(coins.mean(dim=0), torch.tensor(0.5), atol=0.03)
-    assert torch.corrcoef(coins.T).triu(1).abs().max() < 0.05
-    soft_ceilings = walls[~hard[:, 2, 1], 2, 1]
-    assert soft_ceilings[:, 2].min() >= 0.4 and soft_ceilings[:, 0].max() <= 0.12
+    reflective = (walls == walls[..., :1]).all(dim=-1)  # (B, 3, 2): one value in all bands
+    assert walls[reflective].max() <= 0.12
+    # The four walls are of one kind; floor and ceiling are independent.
+    assert (reflective[:, :2].flatten(1) == reflective[:, 0, :1]).all()
+    kinds = torch.stack([reflective[:, 0, 0], reflective[:, 2, 0], reflective[:, 2, 1]],
+                        dim=1).float()
+    assert torch.allclose(kinds.mean(dim=0), torch.tensor(0.5), atol=0.03)
+    assert torch.corrcoef(kinds.T).triu(1).abs().max() < 0.05
+    absorbing_ceilings = walls[~reflective[:, 2, 1], 2, 1]
+    assert absorbing_ceilings[:, 2].min() >= 0.4 and absorbing_ceilings[:, 0].max() <= 0.12
 
 
-def test_longer_reverberation_needs_harder_walls():
+def test_longer_reverberation_needs_less_absorption():
     short, long = (draw(replace(PRESETS['libri_adhoc'], rt60=(t, t)), n_rooms=50).absorption
                    for t in (0.4, 0.8))
     assert (long < short).all()
-    # Half the time takes twice the decay at every reflection, by Eyring's formula.
+    # By Eyring's formula half the time takes twice the attenuation per reflection.
     np.testing.assert_allclose(torch.log(1 - short.mean(dim=(0, 1, 2))),
                                2 * torch.log(1 - long.mean(dim=(0, 1, 2))), rtol=0.05)
 
 
-def test_libri_adhoc_keeps_to_its_sites_and_off_the_test_positions():
+def test_libri_adhoc_uses_its_sites_and_avoids_the_test_positions():
     rooms = draw(PRESETS['libri_adhoc'], n_rooms=200)
     sites = torch.tensor(LIBRI_ADHOC_MICS)
     assert torch.cdist(rooms.mic_positions.flatten(0, 1), sites).amin(dim=1).max() < 1e-3
-    tested = torch.tensor(LIBRI_ADHOC_TEST_SOURCES)
-    assert torch.cdist(rooms.source_position, tested).min() >= 0.499
+    test_sources = torch.tensor(LIBRI_ADHOC_TEST_SOURCES)
+    assert torch.cdist(rooms.source_position, test_sources).min() >= 0.499
 
 
-def test_one_seed_is_one_room():
+def test_seed_decides_the_room():
     first, again, other = draw(PRESETS['hard'], seed=3), draw(PRESETS['hard'], seed=3), draw(
         PRESETS['hard'], seed=4)
     assert torch.equal(first.mic_positions, again.mic_positions)
@@ -83,7 +84,7 @@ def test_one_seed_is_one_room():
     assert not torch.equal(first.dims, other.dims)
 
 
-def test_impossible_rooms_are_refused():
+def test_invalid_rooms_are_refused():
     with pytest.raises(ValueError, match='do not fit'):
         draw(RoomConfig(min_distance=20.0), n_rooms=2)
     for wrong in ({'margin': 1.0}, {'heights': (3.0, 2.0)}, {'max_order': -1},

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
-from nsrp_ros.simulation.acoustics.pyroomacoustics_reference import hear_reference
+from nsrp_ros.simulation.acoustics.pyroomacoustics_reference import render_microphones_reference
 from nsrp_ros.simulation.acoustics.pyroomacoustics_reference import room_responses
-from nsrp_ros.simulation.acoustics.room_responses import hear
+from nsrp_ros.simulation.acoustics.room_responses import render_microphones
 from nsrp_ros.simulation.acoustics.room_responses import room_spectra
 from nsrp_ros.simulation.acoustics.room_responses import window_length
 from nsrp_ros.simulation.shoebox_rooms import draw_rooms
@@ -50,7 +50,7 @@ def both():
     rooms = draw_rooms(config, 4, 5, generator(11))
     n_fft = points(config)
     ours = torch.fft.irfft(room_spectra(rooms, config.max_order, n_fft, RATE), n_fft).numpy()
-    # What comes after the longest response is what rings before time zero.
+    # What comes after the longest response precedes time zero: the filters have zero phase.
     length = n_fft - window_length(RATE)
     ours = ours[..., :length]
     theirs = np.zeros_like(ours)
@@ -109,7 +109,7 @@ def test_delays_agree_with_pyroomacoustics(both):
                 delay_in_samples(theirs, 8192), abs=0.1)
 
 
-def test_one_wall_reflects_the_root_of_what_it_keeps():
+def test_reflection_gain_is_the_root_of_the_reflected_energy():
     absorption = torch.ones(1, 3, 2, len(BANDS))
     absorption[0, 1, 1] = 0.36  # the wall y = 4
     room = one_room([(3.0, 2.5, 1.5)], absorption)
@@ -132,7 +132,7 @@ def test_each_band_has_its_own_absorption():
     np.testing.assert_allclose(gains, np.sqrt(1 - absorption[0, 0, 0].numpy()), atol=5e-3)
 
 
-def test_talker_and_microphone_can_swap_places(both):
+def test_responses_are_reciprocal(both):
     rooms, _, _ = both
     swapped = replace(rooms, mic_positions=rooms.source_position[:, None],
                       source_position=rooms.mic_positions[:, 0])
@@ -158,7 +158,7 @@ def test_bands_decay_as_in_pyroomacoustics(both, band):
         assert decay_time(a, band) == pytest.approx(decay_time(b, band), rel=0.05)
 
 
-def test_the_room_of_libri_adhoc_rings_as_it_was_measured():
+def test_libri_adhoc_room_has_its_measured_reverberation_time():
     config = PRESETS['libri_adhoc']
     rooms = draw_rooms(config, 2, 6, generator(13))
     responses = torch.fft.irfft(room_spectra(rooms, config.max_order, 28800, RATE), 28800)
@@ -170,21 +170,21 @@ def test_the_room_of_libri_adhoc_rings_as_it_was_measured():
 def test_windows_agree_with_pyroomacoustics(bank):
     config = PRESETS['hard']
     rooms, speech = draw_scenes(config, 4, 3, bank, generator(4))
-    ours = hear(config, rooms, speech, RATE)
-    theirs = hear_reference(config, rooms, speech, RATE)
+    ours = render_microphones(config, rooms, speech, RATE)
+    theirs = render_microphones_reference(config, rooms, speech, RATE)
     assert ours.shape == theirs.shape == (3, 4, 8000)
     sos = butter(4, COMMON_BAND, 'bandpass', fs=RATE, output='sos')
     a, b = sosfiltfilt(sos, ours), sosfiltfilt(sos, theirs)
     assert np.linalg.norm(a - b) < 0.05 * np.linalg.norm(b)
 
 
-def test_the_window_is_a_linear_convolution(bank):
+def test_window_is_a_linear_convolution(bank):
     config = PRESETS['easy']
     rooms, speech = draw_scenes(config, 2, 2, bank, generator(5))
-    window = hear(config, rooms, speech, RATE).numpy()
+    window = render_microphones(config, rooms, speech, RATE).numpy()
     n_fft = points(config)
     spectra = room_spectra(rooms, config.max_order, n_fft, RATE)
-    # Filters of zero phase ring ahead: a twentieth of a second stands before time zero.
+    # Zero-phase filters precede time zero: a twentieth of a second is kept before it.
     ahead = RATE // 20
     responses = torch.fft.irfft(spectra, n_fft).roll(ahead, dims=-1)[..., :n_fft - 8000].numpy()
     whole = fftconvolve(speech[:, None].numpy(), responses, axes=-1)
@@ -194,15 +194,15 @@ def test_the_window_is_a_linear_convolution(bank):
     assert np.linalg.norm(error) < 5e-3 * np.linalg.norm(whole)
 
 
-def test_chunks_and_batches_change_nothing(bank):
+def test_chunks_do_not_change_the_signals(bank):
     config = replace(PRESETS['easy'], max_order=5)
     rooms, speech = draw_scenes(config, 3, 7, bank, generator(7))
-    together = hear(config, rooms, speech, RATE)
-    apart = hear(config, rooms, speech, RATE, max_bytes=1)
+    together = render_microphones(config, rooms, speech, RATE)
+    apart = render_microphones(config, rooms, speech, RATE, max_bytes=1)
     assert torch.allclose(together, apart, atol=1e-5 * float(together.abs().max()))
 
 
-def test_the_same_seed_makes_the_same_scenes(bank):
+def test_same_seed_makes_the_same_scenes(bank):
     config = replace(PRESETS['hard'], max_order=3)
     first, again, other = (simulate(config, 4, 3, bank, generator(seed)) for seed in (8, 8, 9))
     assert torch.allclose(first.signals, again.signals, atol=1e-6)
@@ -211,22 +211,22 @@ def test_the_same_seed_makes_the_same_scenes(bank):
     assert first.signals.dtype == torch.float32 and first.sample_rate == RATE
 
 
-def test_sensor_noise_is_as_loud_as_configured(bank):
+def test_sensor_noise_has_the_configured_level(bank):
     config = replace(PRESETS['anechoic_sim'], snr_db=10.0)
     noisy = simulate(config, 4, 16, bank, generator(10)).signals
     rooms, speech = draw_scenes(config, 4, 16, bank, generator(10))
-    clean = hear(config, rooms, speech, RATE)
+    clean = render_microphones(config, rooms, speech, RATE)
     noise = noisy - clean
     snr_db = 10 * torch.log10(clean.square().mean(dim=(1, 2)) / noise.square().mean(dim=(1, 2)))
     assert torch.allclose(snr_db, torch.tensor(10.0), atol=0.2)
-    # Equal sensors: the far microphones hear the same hiss as the near ones.
+    # Equal sensors: the noise level is the same at distant and close microphones.
     assert (noise.std(dim=2) / noise.std(dim=(1, 2))[:, None] - 1).abs().max() < 0.05
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU here')
-def test_a_gpu_hears_what_the_cpu_hears(bank):
+def test_gpu_and_cpu_render_the_same_signals(bank):
     config = PRESETS['hard']
     rooms, speech = draw_scenes(config, 4, 4, bank, generator(12))
-    here = hear(config, rooms, speech, RATE)
-    there = hear(config, rooms.to('cuda'), speech.cuda(), RATE).cpu()
+    here = render_microphones(config, rooms, speech, RATE)
+    there = render_microphones(config, rooms.to('cuda'), speech.cuda(), RATE).cpu()
     assert (here - there).norm() < 1e-3 * here.norm()

@@ -1,1 +1,1 @@
-"""How sound travels in a room: images, echoes, absorption, reverberation."""
+"""Room acoustics: image sources, absorption, propagation, late reverberation. No ROS."""

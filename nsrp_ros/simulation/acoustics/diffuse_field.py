@@ -1,8 +1,8 @@
 """
-Diffuse sound: it comes from everywhere, and near microphones hear much the same of it.
+Diffuse sound fields: sound from all directions, coherent between close microphones.
 
     R. Cook et al., "Measurement of correlation coefficients in reverberant sound fields", 1955:
-    two microphones d apart agree by sin(k d) / (k d), k = 2 pi f / c.
+    the coherence of two microphones d apart is sin(k d) / (k d), k = 2 pi f / c.
 
 Shapes: B rooms, M microphones, K octave bands, T samples, F bins.
 """
@@ -12,12 +12,14 @@ from nsrp_ros.simulation.acoustics.octave_bands import BANDS
 from nsrp_ros.simulation.acoustics.octave_bands import octave_filters
 import torch
 
-_JITTER = 1e-3  # share of a microphone's own, without which the factors of near ones break down
+# Relative power that is added to the diagonal: without it the Cholesky factorisation of close
+# microphones breaks down.
+_DIAGONAL_LOADING = 1e-3
 
 
-def coherence_factors(mic_positions):
+def coherence_factors(mic_positions: torch.Tensor) -> torch.Tensor:
     """
-    Compute what turns independent signals into those of a diffuse field, band by band.
+    Compute the matrices that turn independent signals into a diffuse field, by octave band.
 
     Parameters
     ----------
@@ -30,17 +32,18 @@ def coherence_factors(mic_positions):
         Shape (B, K, M, M): lower triangles L, where L L^T is the coherence at a band's centre.
 
     """
-    apart = torch.cdist(mic_positions, mic_positions,
-                        compute_mode='donot_use_mm_for_euclid_dist')[:, None]
-    centre = apart.new_tensor(BANDS)[:, None, None]
-    coherence = torch.sinc(2 * centre * apart / SPEED_OF_SOUND)  # sin(pi x) / (pi x)
-    own = _JITTER * torch.eye(mic_positions.shape[1], device=apart.device)
-    return torch.linalg.cholesky((coherence + own) / (1 + _JITTER))
+    distances = torch.cdist(mic_positions, mic_positions,
+                            compute_mode='donot_use_mm_for_euclid_dist')[:, None]
+    centre = distances.new_tensor(BANDS)[:, None, None]
+    coherence = torch.sinc(2 * centre * distances / SPEED_OF_SOUND)  # sin(pi x) / (pi x)
+    loading = _DIAGONAL_LOADING * torch.eye(mic_positions.shape[1], device=distances.device)
+    return torch.linalg.cholesky((coherence + loading) / (1 + _DIAGONAL_LOADING))
 
 
-def diffuse_field(signals, mic_positions, sample_rate):
+def diffuse_field(signals: torch.Tensor, mic_positions: torch.Tensor,
+                  sample_rate: int) -> torch.Tensor:
     """
-    Let independent signals, one a microphone, become those of a diffuse field.
+    Mix independent signals, one per microphone, into those of a diffuse field.
 
     Parameters
     ----------
@@ -65,12 +68,12 @@ def diffuse_field(signals, mic_positions, sample_rate):
     filters = octave_filters(frequency).float()
     mixed = torch.zeros_like(spectra)
     for band, factor in zip(filters, factors.unbind(dim=1), strict=True):
-        inside = slice(*_ends(band))
+        inside = slice(*_support(band))
         mixed[..., inside] += factor.to(spectra.dtype) @ (spectra[..., inside] * band[inside])
     return torch.fft.irfft(mixed, n_samples)
 
 
-def _ends(band):
+def _support(band: torch.Tensor) -> tuple[int, int]:
     """Return the first bin in which a filter (F,) is not zero, and the one after its last."""
     bins = (band > 0).nonzero()
     return int(bins.min()), int(bins.max()) + 1

@@ -1,12 +1,12 @@
 """
-Talkers and microphones that hear more on one side than on the other.
+Directivity of talkers and microphones.
 
-Their gain at the angle theta off their axis is of the cardioid family,
+The gain at the angle theta off the axis is of the cardioid family,
 
     g(theta) = 1 - a (1 - cos theta),
 
-with a = 0 for a sphere, 1/2 for a cardioid, more beyond. A head shadows short waves only, so a
-talker's a grows octave by octave; a microphone's is the same in all.
+with a = 0 for omnidirectional, 1/2 for a cardioid, more beyond. A head shadows short waves only,
+so a talker's a grows from octave to octave; a microphone's is the same in all.
 
 Shapes: B rooms, M microphones, K octave bands.
 """
@@ -15,29 +15,30 @@ from dataclasses import dataclass
 import math
 
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
+from nsrp_ros.simulation.random_draws import DrawFunction
 import torch
 
-GROWTH = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-"""A talker's a in BANDS, at a strength of 1: from a sphere at 125 Hz to a cardioid at 4 kHz."""
-LEAK = 0.05
-"""Least gain: what is bent around a head, even where the cardioid family falls to nothing."""
+TALKER_PATTERN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""A talker's a in BANDS, at strength 1: omnidirectional at 125 Hz, a cardioid at 4 kHz."""
+MIN_GAIN = 0.05
+"""Least gain: diffraction around a head, even where the cardioid family falls to zero."""
 
 
 @dataclass(frozen=True)
 class DirectivityConfig:
-    """How directional the talker and the microphones are, and where they are turned."""
+    """How directional talkers and microphones are, and how they are oriented."""
 
-    talker: tuple = (0.3, 1.1)
-    """Strengths between which a talker's is uniform; (0, 0) speaks to all sides."""
+    talker: tuple[float, float] = (0.3, 1.1)
+    """Strengths between which a talker's is uniform; (0, 0) is omnidirectional."""
     elevation_deg: float = 15.0
-    """Standard deviation of the talker's look from the horizontal; the azimuth is any."""
+    """Standard deviation of the elevation of the talker's axis; its azimuth is uniform."""
     directional_mics: float = 0.0
-    """Share of the devices whose microphones are directional, and turned anywhere."""
-    microphone: tuple = (0.25, 0.5)
+    """Share of the devices whose microphones are directional, with random orientation."""
+    microphone: tuple[float, float] = (0.25, 0.5)
     """Values between which such a microphone's a is uniform."""
 
-    def __post_init__(self):
-        """Refuse patterns that turn around."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where a range does not rise or a pattern would invert."""
         if not 0 <= self.talker[0] <= self.talker[1] <= 1.2:
             raise ValueError('talker must be two rising strengths, at most 1.2')
         if not (0 <= self.directional_mics <= 1
@@ -45,20 +46,21 @@ class DirectivityConfig:
             raise ValueError('directional_mics must be a share, microphone at most 0.6')
 
 
-def directional_gain(a, cosine):
-    """Return the gain of the family, at least `LEAK`; see the module's docstring."""
-    # In place: in a simulation these are the largest arrays.
-    return (a * (cosine - 1)).add_(1).clamp_(min=LEAK)
+def directional_gain(a: torch.Tensor, cosine: torch.Tensor) -> torch.Tensor:
+    """Return the gain of the family, at least `MIN_GAIN`; see the module's docstring."""
+    # In place: these are the largest arrays of a simulation.
+    return (a * (cosine - 1)).add_(1).clamp_(min=MIN_GAIN)
 
 
-def diffuse_power(a):
-    """Average the squared gain over all directions: how loud a diffuse field is."""
+def diffuse_power(a: torch.Tensor) -> torch.Tensor:
+    """Return the mean over all directions of the squared gain: its power in a diffuse field."""
     return (1 - a) ** 2 + a ** 2 / 3
 
 
-def draw_talkers(config, n_rooms, uniform, normal):
+def draw_talkers(config: DirectivityConfig, n_rooms: int, uniform: DrawFunction,
+                 normal: DrawFunction) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Draw where talkers look and how directional they are.
+    Draw the orientation and the directivity of talkers.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def draw_talkers(config, n_rooms, uniform, normal):
         The distribution.
     n_rooms : int
         B.
-    uniform, normal : callable
+    uniform, normal : DrawFunction
         Draw float32 numbers of a shape.
 
     Returns
@@ -80,32 +82,33 @@ def draw_talkers(config, n_rooms, uniform, normal):
     axis = torch.stack([elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(),
                         elevation.sin()], dim=1)
     strength = config.talker[0] + (config.talker[1] - config.talker[0]) * uniform(n_rooms, 1)
-    return axis, strength * strength.new_tensor(GROWTH)
+    return axis, strength * strength.new_tensor(TALKER_PATTERN)
 
 
-def draw_microphones(config, units, uniform, normal):
+def draw_microphones(config: DirectivityConfig, device_ids: torch.Tensor, uniform: DrawFunction,
+                     normal: DrawFunction) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Draw where microphones are turned and how directional they are.
+    Draw the orientation and the directivity of microphones.
 
     Parameters
     ----------
     config : DirectivityConfig
         The distribution.
-    units : torch.Tensor
-        Shape (B, M): the device that each microphone belongs to and is turned with.
-    uniform, normal : callable
+    device_ids : torch.Tensor
+        Shape (B, M): the device of each microphone, whose orientation it shares.
+    uniform, normal : DrawFunction
         Draw float32 numbers of a shape.
 
     Returns
     -------
     tuple of torch.Tensor
-        Unit vectors (B, M, 3), and a in each band (B, M, K), zero for most.
+        Unit vectors (B, M, 3), and a in each band (B, M, K), zero where omnidirectional.
 
     """
-    axis = normal(*units.shape, 3)
+    axis = normal(*device_ids.shape, 3)
     axis = axis / torch.linalg.vector_norm(axis, dim=-1, keepdim=True)
     low, high = config.microphone
-    a = (low + (high - low) * uniform(*units.shape)) * (
-        uniform(*units.shape) < config.directional_mics)
-    axis = axis.gather(1, units[..., None].expand_as(axis))
-    return axis, a.gather(1, units)[..., None].expand(*units.shape, len(BANDS))
+    a = (low + (high - low) * uniform(*device_ids.shape)) * (
+        uniform(*device_ids.shape) < config.directional_mics)
+    axis = axis.gather(1, device_ids[..., None].expand_as(axis))
+    return axis, a.gather(1, device_ids)[..., None].expand(*device_ids.shape, len(BANDS))

@@ -1,22 +1,23 @@
 """
-The late tail of a room: what countless reflections become.
+Late reverberation: the diffuse tail of a room response.
 
-After the mixing time reflections come too thick to be told apart, and no list of image sources is
-long enough. From then on noise takes over from the images, smoothly and with their energy: a
-talker of unit gain at one metre fills a room of volume V with an energy of 4 pi c / V a second,
-which decays by 60 dB in the reverberation time of a band.
+After the mixing time reflections are too dense to be resolved, and no list of image sources is
+long enough. From then on noise replaces the images, cross-faded and with their energy: a talker
+of unit gain at one metre fills a room of volume V with an energy of 4 pi c / V a second, which
+decays by 60 dB in the reverberation time of a band.
 
 Shapes: B rooms, M microphones, K octave bands, I images, G points of a grid.
 """
 
 from dataclasses import dataclass
 import math
-from typing import Any
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.diffuse_field import coherence_factors
 from nsrp_ros.simulation.acoustics.nonuniform_fft import spread
 from nsrp_ros.simulation.acoustics.wall_absorption import eyring_rt60
+from nsrp_ros.simulation.random_draws import DrawFunction
+from nsrp_ros.simulation.shoebox_rooms import Rooms
 import torch
 
 _DECAY = 6 * math.log(10)  # of energy, over a reverberation time
@@ -25,15 +26,37 @@ _SHORTEST_FADE = 0.005  # seconds
 
 @dataclass(frozen=True)
 class TailConfig:
-    """Whether rooms have tails, and for how long."""
+    """How long a late tail is computed for."""
 
     seconds: float = 0.75
-    """Of response that are computed: 30 dB of decay where 1.5 s make 60."""
+    """Length of the computed response: 30 dB of decay where the reverberation time is 1.5 s."""
 
-    def __post_init__(self):
-        """Refuse a tail that has no time."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where the tail has no length."""
         if self.seconds <= 0:
             raise ValueError('seconds must be above 0')
+
+
+@dataclass(frozen=True)
+class CrossFade:
+    """
+    When the tails of a batch of rooms take over from the image sources.
+
+    Attributes
+    ----------
+    start, end : torch.Tensor
+        Shape (B,), seconds: the noise sets in at the first, and is all there is from the second.
+
+    """
+
+    start: torch.Tensor
+    end: torch.Tensor
+
+    def share(self, time: torch.Tensor) -> torch.Tensor:
+        """Return the share of a room's energy that is in the tail at times (B, ...), seconds."""
+        shape = (-1,) + (1,) * (time.dim() - 1)
+        start, end = self.start.reshape(shape), self.end.reshape(shape)
+        return ((time - start) / (end - start)).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -43,33 +66,26 @@ class Tail:
 
     Attributes
     ----------
-    start, end : torch.Tensor
-        Shape (B,), seconds: when noise begins to take over from the images, and when it has.
+    fade : CrossFade
+        When the noise takes over from the images.
     power : torch.Tensor
-        Shape (B, K): energy a second, as if all were diffuse from time zero.
+        Shape (B, K): energy per second, as if all were diffuse from time zero.
     rt60 : torch.Tensor
         Shape (B, K), seconds.
     factors : torch.Tensor
         Shape (B, K, M, M); see `coherence_factors`.
-    loudness : torch.Tensor
-        Shape (B, M, K), factors of amplitude: how loud a microphone hears the field.
+    mic_gains : torch.Tensor
+        Shape (B, M, K): the microphones' amplitude gains in a diffuse field.
 
     """
 
-    start: Any
-    end: Any
-    power: Any
-    rt60: Any
-    factors: Any
-    loudness: Any
+    fade: CrossFade
+    power: torch.Tensor
+    rt60: torch.Tensor
+    factors: torch.Tensor
+    mic_gains: torch.Tensor
 
-    def share(self, time):
-        """Say how much of a room's energy is in the tail at times (B, ...), seconds."""
-        shape = (-1,) + (1,) * (time.dim() - 1)
-        start, end = self.start.reshape(shape), self.end.reshape(shape)
-        return ((time - start) / (end - start)).clamp(0, 1)
-
-    def add_to(self, grids, bands, rate, normal):
+    def add_to(self, grids: torch.Tensor, bands: slice, rate: int, normal: DrawFunction) -> None:
         """
         Add the tails to impulses that were spread over grids.
 
@@ -81,42 +97,43 @@ class Tail:
             Which of the K bands.
         rate : int
             Of the grids, hertz.
-        normal : callable
+        normal : DrawFunction
             Draws float32 numbers of a shape.
 
         """
-        # Noise is impulses on every second point: enough for a quarter of the grid's rate.
+        # The noise is impulses on every second point: enough for a quarter of the grid's rate.
         taps = spread(grids.new_ones(1, 1), grids.new_zeros(1), 4)[0]
         n = (grids.shape[-1] - len(taps)) // 2 + 1
         time = torch.arange(n, device=grids.device) * (2 / rate)
         density = (self.power[:, bands].log()[..., None]
                    - _DECAY / self.rt60[:, bands, None] * time).exp_()
-        density *= self.share(time[None].expand(len(grids), n))[:, None] * (2 / rate)
+        density *= self.fade.share(time[None].expand(len(grids), n))[:, None] * (2 / rate)
         noise = self.factors[:, bands] @ normal(*density.shape[:2], grids.shape[1], n)
         noise *= density.sqrt_()[:, :, None]
         noise = noise.transpose(1, 2)
-        noise *= self.loudness[..., bands, None]
+        noise *= self.mic_gains[..., bands, None]
         for tap, weight in enumerate(taps.tolist()):
             grids[..., tap:tap + 2 * n - 1:2].add_(noise, alpha=weight)
 
 
-def begin_tail(rooms, max_order, gains, distances, loudness, air):
+def fit_tail(rooms: Rooms, max_order: int, gains: torch.Tensor, distances: torch.Tensor,
+             mic_gains: torch.Tensor, air: torch.Tensor | None) -> Tail:
     """
-    Find out when and how loud the images go over into the tail.
+    Fit the time and the energy of the late tail to the image sources.
 
     Parameters
     ----------
     rooms : Rooms
         B rooms.
     max_order : int
-        Most reflections of an image.
+        Highest reflection order of an image source.
     gains, distances : torch.Tensor
         Shapes (B, K, I), without air, and (B, M, I), metres: the images.
-    loudness : torch.Tensor
-        Shape (B, M, K): how loud a diffuse field is, against that of a talker and of microphones
-        that know no direction.
+    mic_gains : torch.Tensor
+        Shape (B, M, K): amplitude gains in a diffuse field, relative to an omnidirectional talker
+        and omnidirectional microphones.
     air : torch.Tensor or None
-        Shape (K,), nepers a metre.
+        Absorption of air, shape (K,), nepers per metre.
 
     Returns
     -------
@@ -133,16 +150,17 @@ def begin_tail(rooms, max_order, gains, distances, loudness, air):
     start = direct / SPEED_OF_SOUND + 1e-3 * volume.sqrt()
     missing = max_order / (dims ** -2).sum(dim=1).sqrt()  # metres
     end = torch.maximum(missing / SPEED_OF_SOUND, start + _SHORTEST_FADE)
-    bare = Tail(start, end, None, None, None, None)
+    fade = CrossFade(start, end)
 
-    # Boxes do not ring quite as the diffuse theory has it: measure the images' energy meanwhile.
+    # Shoeboxes do not decay quite as diffuse-field theory has it: the energy of the images during
+    # the cross-fade sets the level.
     time = distances / SPEED_OF_SOUND
-    share = bare.share(time)
-    here = ((share > 0) & (share < 1)) / distances.clamp(min=1e-3) ** 2
-    found = (gains.square() @ here.mean(dim=1)[..., None])[..., 0]  # (B, K)
+    share = fade.share(time)
+    inside = ((share > 0) & (share < 1)) / distances.clamp(min=1e-3) ** 2
+    measured = (gains.square() @ inside.mean(dim=1)[..., None])[..., 0]  # (B, K)
     rate = _DECAY / eyring_rt60(dims, rooms.absorption)
     diffuse = (4 * math.pi * SPEED_OF_SOUND / volume)[:, None]
     expected = diffuse * ((-rate * start[:, None]).exp() - (-rate * end[:, None]).exp()) / rate
-    power = diffuse * (found / expected.clamp(min=1e-30)).clamp(0.1, 10.0)
-    return Tail(start, end, power, eyring_rt60(dims, rooms.absorption, air),
-                coherence_factors(rooms.mic_positions), loudness)
+    power = diffuse * (measured / expected.clamp(min=1e-30)).clamp(0.1, 10.0)
+    return Tail(fade, power, eyring_rt60(dims, rooms.absorption, air),
+                coherence_factors(rooms.mic_positions), mic_gains)

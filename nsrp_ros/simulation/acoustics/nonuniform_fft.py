@@ -1,11 +1,11 @@
 """
-Spectra of impulses at any time: a non-uniform Fourier transform of type 1.
+Spectra of impulses at arbitrary times: a non-uniform Fourier transform of type 1.
 
     A. Barnett, J. Magland, L. af Klinteberg, "A parallel nonuniform fast Fourier transform
     library based on an exponential of semicircle kernel", 2019.
 
 Every impulse is spread by a short kernel over a few points of a regular grid, the grid is
-transformed, and the kernel's own spectrum is divided out. With four points to an impulse, and
+transformed, and the kernel's own spectrum is divided out. With four points per impulse, and
 frequencies up to a quarter of the grid's rate, the error is about 1e-3, most of it at the top.
 """
 
@@ -17,10 +17,10 @@ _TAPS = 4
 _SHAPE = 2.30 * _TAPS  # of the kernel exp(shape (sqrt(1 - z^2) - 1)), -1 < z < 1
 
 OVERSAMPLING = 4
-"""How many times the highest frequency wanted a grid's rate has to be at least."""
+"""Least ratio of a grid's rate to the highest wanted frequency."""
 
 
-def spread(amplitudes, positions, n_grid):
+def spread(amplitudes: torch.Tensor, positions: torch.Tensor, n_grid: int) -> torch.Tensor:
     """
     Spread impulses over grids.
 
@@ -40,9 +40,9 @@ def spread(amplitudes, positions, n_grid):
 
     """
     grids = amplitudes.new_zeros(*amplitudes.shape[:-1], n_grid)
-    # The kernel stands half its width late, so that no point falls before the grid's start.
+    # The kernel is delayed by half its width, so that no point falls before the grid's start.
     first = positions.ceil()
-    z = (first - positions) * (2 / _TAPS) - 1  # where the first point meets the kernel
+    z = (first - positions) * (2 / _TAPS) - 1  # argument of the kernel at the first point
     first = first.to(torch.int64)[..., None, :].expand_as(amplitudes)
     for tap in range(_TAPS):
         weight = torch.exp(_SHAPE * ((1 - (z + tap * 2 / _TAPS) ** 2).clamp(min=0).sqrt() - 1))
@@ -50,9 +50,9 @@ def spread(amplitudes, positions, n_grid):
     return grids
 
 
-def kernel_spectrum(cycles_per_point):
+def kernel_spectrum(cycles_per_point: torch.Tensor) -> torch.Tensor:
     """
-    Integrate the Fourier transform of the kernel, by which `spread` multiplies every spectrum.
+    Compute the Fourier transform of the kernel, by which `spread` multiplies every spectrum.
 
     Parameters
     ----------

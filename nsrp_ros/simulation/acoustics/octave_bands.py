@@ -1,7 +1,7 @@
 """
 The octave bands in which walls, air, talkers and microphones are described.
 
-The filters of zero phase overlap in raised cosines and add up to one, as pyroomacoustics has them
+The zero-phase filters overlap in raised cosines and add up to one, as those of pyroomacoustics do
 (J. Antoni, "Orthogonal-like fractional-octave-band filters", 2010).
 """
 
@@ -13,9 +13,9 @@ BANDS = (125, 250, 500, 1000, 2000, 4000)
 """Centres of the octave bands in hertz."""
 
 
-def octave_filters(frequency):
+def octave_filters(frequency: torch.Tensor) -> torch.Tensor:
     """
-    Weigh frequencies by octave band.
+    Return the octave filters at some frequencies.
 
     Parameters
     ----------

@@ -1,33 +1,40 @@
 """
-The ways of sound in real rooms: image sources with all that ideal ones leave out.
+Propagation paths of realistic rooms: image sources with what the ideal image method leaves out.
 
     amplitude(m, k, n) = gain_n(k) / d * talker(k, theta) * microphone(k, phi) * air(k)^d
-                         * response_m(k) [* shadow_m(k) for the direct path]
+                         * response_m(k) [* occlusion_m(k) for the direct path]
 
 d is the distance of the image n from the microphone m, theta the angle between the image's axis
-and the way to the microphone, phi that between the microphone's axis and the way to the image.
+and the direction to the microphone, phi that between the microphone's axis and the direction to
+the image.
 
 Shapes: B rooms, M microphones, K octave bands, I images.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import fields
-from typing import Any
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.directivity import diffuse_power
 from nsrp_ros.simulation.acoustics.directivity import directional_gain
 from nsrp_ros.simulation.acoustics.image_sources import image_geometry
-from nsrp_ros.simulation.acoustics.late_reverberation import begin_tail
-from nsrp_ros.simulation.acoustics.scattering_occlusion import wandering_distances
-from nsrp_ros.simulation.acoustics.scattering_occlusion import wandering_gains
+from nsrp_ros.simulation.acoustics.late_reverberation import fit_tail
+from nsrp_ros.simulation.acoustics.late_reverberation import Tail
+from nsrp_ros.simulation.acoustics.scattering_occlusion import jittered_distances
+from nsrp_ros.simulation.acoustics.scattering_occlusion import jittered_gains
+from nsrp_ros.simulation.random_draws import DrawFunction
+from nsrp_ros.simulation.shoebox_rooms import Rooms
 import torch
+
+Amplitudes = Callable[[slice], torch.Tensor]
+"""Amplitudes of all paths in some of the K bands: a slice of bands to (B, M, bands, I)."""
 
 
 @dataclass(frozen=True)
 class Acoustics:
     """
-    What rooms, talkers and microphones have beyond walls; None is as if there were no such thing.
+    Everything but the walls that shapes room responses; None leaves an effect out.
 
     Attributes
     ----------
@@ -35,49 +42,57 @@ class Acoustics:
         Shapes (B, 3) and (B, K); see directivity.py.
     mic_axis, mic_pattern : torch.Tensor
         Shapes (B, M, 3) and (B, M, K).
-    shadow : torch.Tensor
-        Shape (B, M, K), factors of the direct path's amplitude.
-    wander, gain_wander : torch.Tensor
+    occlusion : torch.Tensor
+        Shape (B, M, K), amplitude gains of the direct path.
+    image_jitter, gain_jitter : torch.Tensor
         Shape (B,), metres and nepers; see scattering_occlusion.py.
     response : torch.Tensor
-        Shape (B, M, K), the microphones' factors of amplitude.
+        Shape (B, M, K), the microphones' amplitude gains.
     latency : torch.Tensor
         Shape (B, M), seconds by which the microphones' signals are late; none negative.
     air : torch.Tensor
-        Shape (B, K), nepers a metre.
+        Shape (B, K), nepers per metre.
     tail : torch.Tensor
         Shape (B,), bool, alike in all rooms: whether the late tail is diffuse.
 
     """
 
-    talker_axis: Any = None
-    talker_pattern: Any = None
-    mic_axis: Any = None
-    mic_pattern: Any = None
-    shadow: Any = None
-    wander: Any = None
-    gain_wander: Any = None
-    response: Any = None
-    latency: Any = None
-    air: Any = None
-    tail: Any = None
+    talker_axis: torch.Tensor | None = None
+    talker_pattern: torch.Tensor | None = None
+    mic_axis: torch.Tensor | None = None
+    mic_pattern: torch.Tensor | None = None
+    occlusion: torch.Tensor | None = None
+    image_jitter: torch.Tensor | None = None
+    gain_jitter: torch.Tensor | None = None
+    response: torch.Tensor | None = None
+    latency: torch.Tensor | None = None
+    air: torch.Tensor | None = None
+    tail: torch.Tensor | None = None
 
-    def _each(self, change):
+    def __post_init__(self) -> None:
+        """Raise ValueError where one of two tensors that belong together is missing."""
+        for one, other in (('talker_axis', 'talker_pattern'), ('mic_axis', 'mic_pattern'),
+                           ('image_jitter', 'gain_jitter')):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f'{one} and {other} must be given together')
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> 'Acoustics':
         return Acoustics(*(None if (value := getattr(self, field.name)) is None
                            else change(value) for field in fields(self)))
 
-    def __getitem__(self, part):
+    def __getitem__(self, part: slice | torch.Tensor) -> 'Acoustics':
         """Return the acoustics of some of the rooms."""
         return self._each(lambda value: value[part])
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> 'Acoustics':
         """Return the acoustics on a device."""
         return self._each(lambda value: value.to(device))
 
 
-def real_paths(rooms, acoustics, max_order, normal):
+def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int,
+                normal: DrawFunction) -> tuple[torch.Tensor, Amplitudes, Tail | None]:
     """
-    Follow the sound from the talkers to the microphones.
+    Compute the propagation paths from the talkers to the microphones.
 
     Parameters
     ----------
@@ -86,62 +101,76 @@ def real_paths(rooms, acoustics, max_order, normal):
     acoustics : Acoustics
         Of the same rooms, on the same device.
     max_order : int
-        Most reflections of an image.
-    normal : callable
+        Highest reflection order of an image source.
+    normal : DrawFunction
         Draws float32 numbers of a shape, on the rooms' device.
 
     Returns
     -------
     travelled : torch.Tensor
-        Shape (B, M, I), metres that sound travels while it is on its way and in the device.
+        Shape (B, M, I), metres that sound travels during its propagation and the device's latency.
     amplitudes : callable
         Takes a slice of bands, returns (B, M, bands, I).
     tail : Tail or None
-        What comes after.
+        The late tail.
 
     """
     gains, vectors, mirrors, orders = image_geometry(rooms, max_order)
-    now = acoustics
     # (torch's own norm is five times slower along a dimension that is not the last.)
     straight = vectors.square().sum(dim=2).sqrt_().clamp_(min=1e-3)
     distances = straight
-    if now.wander is not None:
-        distances = wandering_distances(vectors, straight, now.wander, orders, normal)
-        gains = wandering_gains(gains, now.gain_wander, orders, normal)
+    if acoustics.image_jitter is not None and acoustics.gain_jitter is not None:
+        distances = jittered_distances(vectors, straight, acoustics.image_jitter, orders, normal)
+        gains = jittered_gains(gains, acoustics.gain_jitter, orders, normal)
 
-    seen = []  # the talker's and the microphones' patterns, with the cosines of the angles
-    if now.talker_axis is not None:
-        axis = now.talker_axis[:, None, :, None] * mirrors  # (B, 1, 3, I)
-        seen.append((now.talker_pattern[:, None], (vectors * axis).sum(dim=2) / straight))
-    if now.mic_axis is not None:
-        away = (vectors * now.mic_axis[..., None]).sum(dim=2) / straight
-        seen.append((now.mic_pattern, -away))
-    fixed = torch.ones_like(gains[:, None, :, 0]) if now.response is None else now.response
+    patterns = _directional_patterns(acoustics, vectors, straight, mirrors)
+    response = acoustics.response
+    mic_gains = torch.ones_like(gains[:, None, :, 0]) if response is None else response
 
     tail, weight = None, 1 / distances
-    if now.tail is not None:
-        loudness = fixed
-        for pattern, _ in seen:
-            loudness = loudness * diffuse_power(pattern).sqrt()
-        loudness = loudness.expand(*distances.shape[:2], -1)
-        tail = begin_tail(rooms, max_order, gains, distances, loudness,
-                          None if now.air is None else now.air[0])
-        weight = weight * (1 - tail.share(distances / SPEED_OF_SOUND)).sqrt_()
+    if acoustics.tail is not None:
+        diffuse_gains = mic_gains
+        for pattern, _ in patterns:
+            diffuse_gains = diffuse_gains * diffuse_power(pattern).sqrt()
+        diffuse_gains = diffuse_gains.expand(*distances.shape[:2], -1)
+        tail = fit_tail(rooms, max_order, gains, distances, diffuse_gains,
+                        None if acoustics.air is None else acoustics.air[0])
+        weight = weight * (1 - tail.fade.share(distances / SPEED_OF_SOUND)).sqrt_()
     direct = int((orders == 0).nonzero())
 
-    def amplitudes(bands):
+    def amplitudes(bands: slice) -> torch.Tensor:
         total = gains[:, None, bands] * weight[:, :, None]
-        if now.air is not None:
-            total *= (-now.air[:, None, bands, None] * distances[:, :, None]).exp_()
-        for pattern, cosine in seen:
+        if acoustics.air is not None:
+            total *= (-acoustics.air[:, None, bands, None] * distances[:, :, None]).exp_()
+        for pattern, cosine in patterns:
             total *= directional_gain(pattern[..., bands, None], cosine[:, :, None])
-        if now.response is not None:
-            total *= fixed[..., bands, None]
-        if now.shadow is not None:
-            total[..., direct] *= now.shadow[..., bands]
+        if response is not None:
+            total *= response[..., bands, None]
+        if acoustics.occlusion is not None:
+            total[..., direct] *= acoustics.occlusion[..., bands]
         return total
 
     travelled = distances
-    if now.latency is not None:
-        travelled = distances + SPEED_OF_SOUND * now.latency[..., None]
+    if acoustics.latency is not None:
+        travelled = distances + SPEED_OF_SOUND * acoustics.latency[..., None]
     return travelled, amplitudes, tail
+
+
+def _directional_patterns(acoustics: Acoustics, vectors: torch.Tensor, distances: torch.Tensor,
+                          mirrors: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """
+    Return the talker's and the microphones' directivity at the angles of the paths.
+
+    Each is a pair of a (B, M or 1, K), see directivity.py, and the cosine (B, M, I) of the angle
+    off the axis; omnidirectional ones are left out. `vectors`, `distances` and `mirrors` are as
+    of `image_geometry`.
+    """
+    patterns = []
+    if acoustics.talker_axis is not None and acoustics.talker_pattern is not None:
+        axis = acoustics.talker_axis[:, None, :, None] * mirrors  # (B, 1, 3, I)
+        patterns.append((acoustics.talker_pattern[:, None],
+                         (vectors * axis).sum(dim=2) / distances))
+    if acoustics.mic_axis is not None and acoustics.mic_pattern is not None:
+        away = (vectors * acoustics.mic_axis[..., None]).sum(dim=2) / distances
+        patterns.append((acoustics.mic_pattern, -away))
+    return patterns

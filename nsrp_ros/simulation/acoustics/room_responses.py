@@ -1,18 +1,17 @@
 """
-What microphones hear: responses of shoebox rooms in torch, batched, on a CPU or a GPU.
+Room responses of shoebox rooms in torch, batched, and the microphone signals they give.
 
 Each image n of the talker (image_sources.py) sends an impulse that arrives at the microphone m
 after |p_n - m| / c, with an amplitude of gain_n(k) / |p_n - m| in octave band k;
-propagation_paths.py has more to say of rooms that are not ideal. The images' spectra are not
-summed one by one: nonuniform_fft.py transforms them all at once, on a coarser grid for the lower
-bands.
+propagation_paths.py adds the effects of realistic rooms. The images' spectra are not summed one
+by one: nonuniform_fft.py transforms them all at once, on a coarser grid for the lower bands.
 
 Shapes: B rooms, M microphones, I images, K = 6 bands, N points of the convolution, F = N / 2 + 1
 bins, T samples of a window. A talker has unit gain at one metre.
 
-What it costs: a room of order 17 has I = 7,175 images; with six microphones and four points to an
-impulse that is 1.0 million scattered additions, FFTs of 5 N points a microphone, and in all about
-9 MB of memory and 30 MB of traffic: bandwidth would allow 100,000 rooms a second on an H100.
+Cost: a room of order 17 has I = 7,175 images; with six microphones and four points per impulse
+that is 1.0 million scattered additions, FFTs of 5 N points per microphone, and in all about 9 MB
+of memory and 30 MB of traffic: bandwidth would allow 100,000 rooms a second on an H100.
 """
 
 from functools import lru_cache
@@ -22,35 +21,41 @@ from nsrp_ros.core.config import WindowConfig
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.image_sources import count_images
 from nsrp_ros.simulation.acoustics.image_sources import image_sources
+from nsrp_ros.simulation.acoustics.image_sources import ImageSourceConfig
 from nsrp_ros.simulation.acoustics.nonuniform_fft import kernel_spectrum
 from nsrp_ros.simulation.acoustics.nonuniform_fft import OVERSAMPLING
 from nsrp_ros.simulation.acoustics.nonuniform_fft import spread
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
 from nsrp_ros.simulation.acoustics.octave_bands import octave_filters
-from nsrp_ros.simulation.acoustics.propagation_paths import real_paths
+from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
+from nsrp_ros.simulation.acoustics.propagation_paths import Amplitudes
+from nsrp_ros.simulation.acoustics.propagation_paths import trace_paths
+from nsrp_ros.simulation.shoebox_rooms import Rooms
 from scipy.fft import next_fast_len
 import torch
 from torch.nn.functional import pad
 
 HIGH_PASS = 10.0
-"""Hertz. All images are positive, which piles up a sound pressure at rest that no real room has;
-a high-pass filter of zero phase takes it away, the same as pyroomacoustics' own."""
+"""Hertz. All images are positive, which adds up to a static pressure that no real room has; a
+zero-phase high-pass filter removes it, the same as pyroomacoustics' own."""
 
 
-def window_length(sample_rate):
-    """Return the samples T of an analysis window."""
+def window_length(sample_rate: int) -> int:
+    """Return the number of samples T of an analysis window."""
     return round(WindowConfig().length * sample_rate)
 
 
-def hear(config, rooms, speech, sample_rate, max_bytes=2 ** 31, acoustics=None,
-         generator=None):
+def render_microphones(config: ImageSourceConfig, rooms: Rooms, speech: torch.Tensor,
+                       sample_rate: int, max_bytes: int = 2 ** 31,
+                       acoustics: Acoustics | None = None,
+                       generator: torch.Generator | None = None) -> torch.Tensor:
     """
-    Compute what the microphones hear in the last 0.5 s, without noise.
+    Render the microphone signals of the last 0.5 s, without noise.
 
     Parameters
     ----------
-    config : RoomConfig
-        Says how many reflections count.
+    config : RoomConfig or RealConfig
+        Of it, `max_order` counts: the highest reflection order.
     rooms : Rooms
         B rooms.
     speech : torch.Tensor
@@ -58,11 +63,11 @@ def hear(config, rooms, speech, sample_rate, max_bytes=2 ** 31, acoustics=None,
     sample_rate : int
         Hertz.
     max_bytes : int
-        About how much memory may be taken at once.
+        About how much memory may be used at once.
     acoustics : Acoustics, optional
-        What the rooms have beyond walls, on the same device; left out, they are ideal.
+        Effects beyond walls, on the same device; left out, the rooms are ideal.
     generator : torch.Generator, optional
-        On any device; only for acoustics that wander or have tails, which also depend on
+        On any device; only for acoustics with jitter or late tails, which also depend on
         `max_bytes` then.
 
     Returns
@@ -77,18 +82,19 @@ def hear(config, rooms, speech, sample_rate, max_bytes=2 ** 31, acoustics=None,
     n_fft = 8 * next_fast_len(-(-n_speech // 8))
     n_chunk = max(1, max_bytes // _bytes_per_room(
         config.max_order, rooms.mic_positions.shape[1], n_fft, acoustics is not None))
-    heard = []
+    rendered = []
     for at in range(0, len(rooms), n_chunk):
         part = slice(at, at + n_chunk)
-        said = torch.fft.rfft(pad(speech[part], (n_fft - n_speech, 0)))[:, None]
-        beyond = None if acoustics is None else acoustics[part]
-        spectra = room_spectra(rooms[part], config.max_order, n_fft, sample_rate, beyond,
-                               generator)
-        heard.append(torch.fft.irfft(spectra * said, n_fft)[..., -n_window:])
-    return torch.cat(heard)
+        dry = torch.fft.rfft(pad(speech[part], (n_fft - n_speech, 0)))[:, None]
+        spectra = room_spectra(rooms[part], config.max_order, n_fft, sample_rate,
+                               None if acoustics is None else acoustics[part], generator)
+        rendered.append(torch.fft.irfft(spectra * dry, n_fft)[..., -n_window:])
+    return torch.cat(rendered)
 
 
-def room_spectra(rooms, max_order, n_fft, sample_rate, acoustics=None, generator=None):
+def room_spectra(rooms: Rooms, max_order: int, n_fft: int, sample_rate: int,
+                 acoustics: Acoustics | None = None,
+                 generator: torch.Generator | None = None) -> torch.Tensor:
     """
     Compute the transfer functions from the talker to the microphones.
 
@@ -97,15 +103,15 @@ def room_spectra(rooms, max_order, n_fft, sample_rate, acoustics=None, generator
     rooms : Rooms
         B rooms on any device.
     max_order : int
-        Most reflections of an image.
+        Highest reflection order of an image source.
     n_fft : int
         N, a multiple of 8 and longer than any response.
     sample_rate : int
         Hertz, 16000 or more.
     acoustics : Acoustics, optional
-        What the rooms have beyond walls.
+        Effects beyond walls.
     generator : torch.Generator, optional
-        See `hear`.
+        See `render_microphones`.
 
     Returns
     -------
@@ -113,12 +119,12 @@ def room_spectra(rooms, max_order, n_fft, sample_rate, acoustics=None, generator
         Shape (B, M, F), complex64.
 
     """
+    normal = partial(_normal, generator, rooms.dims.device)
     if acoustics is None:
         travelled, amplitudes = _ideal_paths(rooms, max_order)
         tail = None
     else:
-        normal = partial(_normal, generator, rooms.dims.device)
-        travelled, amplitudes, tail = real_paths(rooms, acoustics, max_order, normal)
+        travelled, amplitudes, tail = trace_paths(rooms, acoustics, max_order, normal)
     total = torch.zeros(*travelled.shape[:2], n_fft // 2 + 1, dtype=torch.complex64,
                         device=travelled.device)
     for bands, rate, filters in _band_filters(n_fft, sample_rate, travelled.device):
@@ -132,33 +138,37 @@ def room_spectra(rooms, max_order, n_fft, sample_rate, acoustics=None, generator
     return total
 
 
-def _ideal_paths(rooms, max_order):
-    """Follow the sound in a room that has nothing but walls; see `real_paths`."""
+def _ideal_paths(rooms: Rooms, max_order: int) -> tuple[torch.Tensor, Amplitudes]:
+    """Compute the propagation paths in a room that has nothing but walls; see `trace_paths`."""
     gains, distances = image_sources(rooms, max_order)  # (B, K, I), (B, M, I)
-    # A microphone within a millimetre of the talker would hear an infinite sound.
+    # Within a millimetre of the talker the amplitude would become infinite.
     inverse = 1 / distances.clamp(min=1e-3)[:, :, None]
     return distances, lambda bands: gains[:, None, bands] * inverse
 
 
-def _normal(generator, device, *shape):
-    """Draw normal float32 numbers where the generator is, and bring them to the device."""
+def _normal(generator: torch.Generator | None, device: torch.device,
+            *shape: int) -> torch.Tensor:
+    """Draw normal float32 numbers on the generator's device, and move them to another."""
+    if generator is None:
+        raise ValueError('acoustics with jitter or late tails need a generator')
     return torch.randn(shape, generator=generator, device=generator.device).to(device)
 
 
-def _bytes_per_room(max_order, n_mics, n_fft, real=False):
-    """Estimate the memory that a room takes in `room_spectra`, in bytes."""
+def _bytes_per_room(max_order: int, n_mics: int, n_fft: int, has_acoustics: bool) -> int:
+    """Estimate the memory of `room_spectra` per room, in bytes."""
     n_images = count_images(max_order)
     # The largest group has four bands: amplitudes, their weighted copy, grids, their spectra.
     floats_per_mic = (2 * 4 + 12) * n_images + 6 * n_fft
-    if real:  # vectors and their changes, patterns, and the noise of the tail
+    if has_acoustics:  # vectors and their jitter, patterns, and the noise of the tail
         floats_per_mic += (12 + 2 * 4) * n_images + 3 * n_fft
     return 4 * (n_mics * floats_per_mic + 4 * n_images * len(BANDS))
 
 
 @lru_cache(maxsize=8)
-def _band_filters(n_fft, sample_rate, device):
+def _band_filters(n_fft: int, sample_rate: int,
+                  device: torch.device) -> list[tuple[slice, int, torch.Tensor]]:
     """
-    Sample the octave filters, over the spectrum of the kernel that spreads impulses.
+    Sample the octave filters, divided by the spectrum of the kernel that spreads impulses.
 
     Returns
     -------
@@ -182,7 +192,7 @@ def _band_filters(n_fft, sample_rate, device):
     return groups
 
 
-def _grid_rate(highest, sample_rate):
-    """Choose half, once or twice the sample rate, fine enough for a highest frequency."""
+def _grid_rate(highest: float, sample_rate: int) -> int:
+    """Choose half, once or twice the sample rate, enough for a highest frequency in hertz."""
     return next(rate for rate in (sample_rate // 2, sample_rate, 2 * sample_rate)
                 if rate >= OVERSAMPLING * highest - 1)  # it may be rounded up

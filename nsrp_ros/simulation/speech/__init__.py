@@ -1,1 +1,1 @@
-"""What simulated talkers say."""
+"""Speech of simulated talkers: recorded prompts, folders of audio, synthetic voices."""

@@ -1,5 +1,5 @@
 """
-Speech to put into rooms: running speech to cut windows from, and whole utterances to play.
+Speech for simulated talkers: running speech to cut windows from, and whole utterances.
 
     bank, description = find_speech('auto')
     bank.draw(64, 24000, torch.Generator().manual_seed(1), 'cpu')  # (64, 24000)
@@ -7,31 +7,31 @@ Speech to put into rooms: running speech to cut windows from, and whole utteranc
 Voices are split between training, validation and test by talker (see `TALKERS`).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 import hashlib
 from pathlib import Path
 
 from nsrp_ros.core.config import WindowConfig
 from nsrp_ros.core.resampling import resample
+from nsrp_ros.simulation.speech.activity import active_frames
+from nsrp_ros.simulation.speech.activity import FRAME
+from nsrp_ros.simulation.speech.activity import trim_utterances
 from nsrp_ros.simulation.speech.debian_prompts import load_folder
 from nsrp_ros.simulation.speech.debian_prompts import load_prompts
 from nsrp_ros.simulation.speech.debian_prompts import PROMPT_RATE
 from nsrp_ros.simulation.speech.debian_prompts import SpeechError
+from nsrp_ros.simulation.speech.debian_prompts import StrPath
 from nsrp_ros.simulation.speech.synthetic import synthetic_talker
 import numpy as np
+from numpy.typing import NDArray
 import torch
 
 TALKERS = {'train': ('en', 'es', 'it'), 'val': ('fr',), 'test': ('ru',)}
-"""Prompt languages, one talker each, by the split that may hear them."""
-
-FRAME = 0.01
-"""Seconds over which the energy of speech is measured, and the step between window ends."""
-ACTIVE_RANGE_DB = 35.0
-"""A frame is speech where its energy is within this range of its talker's loud frames."""
+"""Prompt languages, one talker each, by split."""
 MIN_ACTIVE = 0.5
 """Share of an analysis window's frames that must be speech."""
 _GAP = 0.15  # seconds of silence between two utterances of running speech
-_EDGE = 0.05  # seconds kept before and after the speech of an utterance
 
 
 class SpeechBank:
@@ -53,38 +53,43 @@ class SpeechBank:
 
     """
 
-    def __init__(self, talkers, sample_rate=16000):
+    def __init__(self, talkers: Sequence[Sequence[NDArray[np.int16]]],
+                 sample_rate: int = 16000) -> None:
         self.sample_rate = sample_rate
         self._frame = round(FRAME * sample_rate)
         gap = np.zeros(round(_GAP * sample_rate), np.int16)
-        pieces, self._bounds, first_sample, at = [], [], [], 0
+        self._bounds: list[tuple[int, int]] = []  # of utterances, in samples
+        pieces, first_sample, at = [], [], 0
         for utterances in talkers:
             talker_start = at
-            for utterance in self._trimmed(utterances):
+            for utterance in trim_utterances(utterances, sample_rate):
                 self._bounds.append((at, at + len(utterance)))
                 pieces += [utterance, gap]
                 at += len(utterance) + len(gap)
-            padding = -at % self._frame  # each talker starts on a frame of its own
+            padding = -at % self._frame  # each talker starts at the beginning of a frame
             pieces.append(np.zeros(padding, np.int16))
             at += padding
             first_sample.append(np.full((at - talker_start) // self._frame, talker_start))
         if at == 0:
             raise SpeechError('there is no speech in these files, only silence')
         self._samples = torch.from_numpy(np.concatenate(pieces))
-        # Of the talker that each frame belongs to, the first sample: where his history begins.
+        # The first sample of each frame's talker: no window may begin before.
         self._talker_start = torch.from_numpy(np.concatenate(first_sample))
         starts = np.unique(self._talker_start.numpy())
         active = np.concatenate([
-            self._active(part) for part in np.split(self._samples.numpy(), starts[1:])])
+            active_frames(part, sample_rate)
+            for part in np.split(self._samples.numpy(), starts[1:])])
         n_window = round(WindowConfig().length / FRAME)
         counts = np.cumsum(np.concatenate([np.zeros(n_window), active]))
         share = (counts[n_window:] - counts[:-n_window]) / n_window
         self._usable = torch.from_numpy(share >= MIN_ACTIVE)  # by the window's last frame
-        self._ready = {}
+        # Samples and possible window ends by device and length of the stretches.
+        self._ready: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     @classmethod
-    def load(cls, languages=TALKERS['train'], folder=None, cache=None, sample_rate=16000,
-             speeds=(1.0,)):
+    def load(cls, languages: Sequence[str] = TALKERS['train'], folder: StrPath | None = None,
+             cache: StrPath | None = None, sample_rate: int = 16000,
+             speeds: Sequence[float] = (1.0,)) -> 'SpeechBank':
         """
         Load prompts, or a folder of audio files.
 
@@ -95,11 +100,11 @@ class SpeechBank:
         folder : path, optional
             A folder of audio files to use instead, taken as one talker.
         cache : path, optional
-            Where prompts are kept; see `prompts.cache_folder`.
+            Where prompts are stored; see `debian_prompts.cache_folder`.
         sample_rate : int
             Hertz.
         speeds : sequence of float
-            Every talker speaks at each of these rates: 0.9 and 1.1 give voices of other pitch.
+            Playback speeds of every talker's speech: 0.9 and 1.1 add voices of other pitch.
 
         Raises
         ------
@@ -116,27 +121,29 @@ class SpeechBank:
                     for talker in talkers for speed in speeds], sample_rate)
 
     @classmethod
-    def synthetic(cls, generator, n_talkers=4, seconds=30.0, sample_rate=16000):
-        """Let `n_talkers` synthetic talkers speak for some seconds each; see there."""
+    def synthetic(cls, generator: np.random.Generator, n_talkers: int = 4, seconds: float = 30.0,
+                  sample_rate: int = 16000) -> 'SpeechBank':
+        """Synthesise some seconds of speech by each of `n_talkers`; see synthetic.py."""
         return cls([[np.int16(32767 * synthetic_talker(seconds, generator, sample_rate))]
                     for _ in range(n_talkers)], sample_rate)
 
     @property
-    def seconds(self):
-        """Return how much running speech there is."""
+    def seconds(self) -> float:
+        """Return the length of all running speech."""
         return len(self._samples) / self.sample_rate
 
-    def checksum(self):
+    def checksum(self) -> str:
         """Return the sha256 of all samples, in hexadecimal."""
         return hashlib.sha256(self._samples.numpy().tobytes()).hexdigest()
 
-    def utterances(self, min_seconds=0.0):
+    def utterances(self, min_seconds: float = 0.0) -> list[NDArray[np.float32]]:
         """Return whole utterances, float32 arrays (T,), of `min_seconds` or more."""
         samples = self._samples.numpy()
-        return [samples[a:b].astype(np.float32) / 32768 for a, b in self._bounds
+        return [samples[a:b].astype(np.float32) / np.float32(32768) for a, b in self._bounds
                 if b - a >= min_seconds * self.sample_rate]
 
-    def draw(self, n, n_samples, generator, device='cpu'):
+    def draw(self, n: int, n_samples: int, generator: torch.Generator,
+             device: str | torch.device = 'cpu') -> torch.Tensor:
         """
         Cut stretches of running speech that end in a window of speech.
 
@@ -145,12 +152,12 @@ class SpeechBank:
         n : int
             How many.
         n_samples : int
-            Length of each, one analysis window (0.5 s) or more; what goes before the last
-            window is what the room still rings with.
+            Length of each, one analysis window (0.5 s) or more; what precedes the last window
+            is still reverberating in it.
         generator : torch.Generator
             On any device.
         device : str or torch.device
-            Where the speech is wanted; the bank is copied there once.
+            Device of the result; the bank is copied there once.
 
         Returns
         -------
@@ -160,7 +167,7 @@ class SpeechBank:
         Raises
         ------
         SpeechError
-            If no talker has spoken for as long.
+            If no talker has enough running speech.
 
         """
         key = (str(device), n_samples)
@@ -179,35 +186,9 @@ class SpeechBank:
         stretch = torch.arange(-n_samples, 0, device=device)
         return samples[ends[pick.to(device)][:, None] + stretch].float() / 32768
 
-    def _loudness_db(self, samples):
-        """Measure each frame's mean square in decibels: (T,) to (T // frame,)."""
-        whole = samples[:len(samples) // self._frame * self._frame].astype(np.float32)
-        return 10 * np.log10((whole.reshape(-1, self._frame) ** 2).mean(axis=1) + 1e-3)
 
-    def _active(self, samples):
-        """Tell which frames of one talker are speech."""
-        loudness = self._loudness_db(samples)
-        sounding = loudness[loudness > 0]  # above one quantum: digital silence says nothing
-        if len(sounding) == 0:
-            return np.zeros(len(loudness), bool)
-        return loudness > max(np.percentile(sounding, 95) - ACTIVE_RANGE_DB, 10)
-
-    def _trimmed(self, utterances):
-        """Yield utterances without the silence around them, and without the silent ones."""
-        if not utterances:
-            return
-        edge = round(_EDGE * self.sample_rate)
-        whole = [u[:len(u) // self._frame * self._frame] for u in utterances]
-        active = self._active(np.concatenate(whole))
-        for utterance, mask in zip(
-                whole, np.split(active, np.cumsum([len(u) // self._frame for u in whole])[:-1]),
-                strict=True):
-            speech = np.flatnonzero(mask) * self._frame
-            if len(speech):
-                yield utterance[max(speech[0] - edge, 0):speech[-1] + self._frame + edge]
-
-
-def _at_rate(utterances, rate, target_rate):
+def _at_rate(utterances: list[NDArray[np.int16]], rate: float,
+             target_rate: int) -> list[NDArray[np.int16]]:
     """Resample int16 utterances."""
     if rate == target_rate:
         return utterances
@@ -216,30 +197,32 @@ def _at_rate(utterances, rate, target_rate):
 
 
 @lru_cache(maxsize=2)
-def _synthetic(sample_rate):
+def _synthetic(sample_rate: int) -> SpeechBank:
     return SpeechBank.synthetic(np.random.default_rng(0), sample_rate=sample_rate)
 
 
-def find_speech(source='auto', languages=TALKERS['train'], cache=None, sample_rate=16000):
+def find_speech(source: StrPath = 'auto', languages: Sequence[str] = TALKERS['train'],
+                cache: StrPath | None = None,
+                sample_rate: int = 16000) -> tuple[SpeechBank, str]:
     """
-    Find speech, and say what was found.
+    Find speech, and describe where it comes from.
 
     Parameters
     ----------
     source : str or path
         'prompts' (Debian's voice prompts), 'synthetic', a folder of audio files, or 'auto':
-        the prompts, and the synthetic talker where they cannot be had.
+        the prompts, or the synthetic talker where they are not available.
     languages : sequence of str
         Of the prompts.
     cache : path, optional
-        Where prompts are kept.
+        Where prompts are stored.
     sample_rate : int
         Hertz.
 
     Returns
     -------
     tuple of SpeechBank and str
-        The speech, and a sentence about where it comes from.
+        The speech, and a description of its source.
 
     Raises
     ------

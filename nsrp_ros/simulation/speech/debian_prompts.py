@@ -1,9 +1,9 @@
 """
-Real speech for a fresh machine: Debian's Asterisk voice prompts, fetched without root.
+Recorded speech: Debian's Asterisk voice prompts, downloaded without root rights.
 
 The packages asterisk-core-sounds-{en,es,fr,it,ru}-g722 hold five talkers, dry and clean, 16 kHz
-with 7 kHz of band. They are downloaded with `apt-get download`, unpacked with `dpkg -x` into a
-cache folder, and decoded once into one file of int16 samples a language.
+with a bandwidth of 7 kHz. They are downloaded with `apt-get download`, unpacked with `dpkg -x`
+into a cache folder, and decoded once into one file of int16 samples per language.
 
 Licences: en, es and fr are CC BY-SA 3.0 (Allison Smith, June Wallack and others, Digium, Inc.);
 it and ru are CC BY 3.0 (the latter by Maxim Topal). Nothing of them is part of this package.
@@ -16,20 +16,22 @@ import tempfile
 
 from nsrp_ros.core.resampling import resample
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 LANGUAGES = ('en', 'es', 'fr', 'it', 'ru')
 PROMPT_RATE = 16000
+StrPath = str | os.PathLike[str]
 AUDIO_SUFFIXES = frozenset('.wav .flac .ogg .oga .opus .mp3 .m4a .aac .aif .aiff .g722'.split())
 
 
 class SpeechError(RuntimeError):
-    """Speech was asked for that cannot be had here."""
+    """The wanted speech is not available."""
 
 
-def cache_folder(cache=None):
+def cache_folder(cache: StrPath | None = None) -> Path:
     """
-    Say where fetched speech is kept.
+    Return the folder of downloaded speech.
 
     `cache` itself, else $NSRP_CACHE/speech, else $XDG_CACHE_HOME/nsrp_ros/speech, else
     ~/.cache/nsrp_ros/speech.
@@ -42,9 +44,9 @@ def cache_folder(cache=None):
     return Path(base) / 'nsrp_ros/speech'
 
 
-def load_prompts(language, cache=None):
+def load_prompts(language: str, cache: StrPath | None = None) -> list[NDArray[np.int16]]:
     """
-    Load one language's prompts, fetching and decoding them where the cache has none.
+    Load one language's prompts; where the cache has none, download and decode them.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def load_prompts(language, cache=None):
     Raises
     ------
     SpeechError
-        If the package can be neither found in the cache nor fetched.
+        If the prompts are not in the cache and cannot be downloaded.
 
     """
     if language not in LANGUAGES:
@@ -76,7 +78,7 @@ def load_prompts(language, cache=None):
                 sorted(Path(scratch).rglob('*.g722')), desc=f'decoding {language} prompts')]
             if not utterances:
                 raise SpeechError(f'the package of the {language} prompts holds no g722 file')
-            # Written aside and renamed, so that a reader never sees half a file.
+            # Written aside and renamed, so that no reader finds an incomplete file.
             part = Path(scratch) / 'decoded.npz'
             np.savez(part, samples=np.concatenate(utterances),
                      ends=np.cumsum([len(u) for u in utterances]))
@@ -85,13 +87,13 @@ def load_prompts(language, cache=None):
         return np.split(stored['samples'], stored['ends'][:-1])
 
 
-def _fetch(package, folder, apt):
-    """Download a Debian package and unpack it into a folder, with no root rights."""
+def _fetch(package: str, folder: Path, apt: Path) -> None:
+    """Download a Debian package and unpack it into a folder, without root rights."""
     try:
         try:
             _call(['apt-get', 'download', package], folder)
         except subprocess.CalledProcessError:
-            # No package lists, or stale ones: keep lists of our own, which need no root.
+            # Package lists are missing or outdated: own lists need no root rights.
             (apt / 'lists/partial').mkdir(parents=True, exist_ok=True)
             (apt / 'cache/archives/partial').mkdir(parents=True, exist_ok=True)
             own = ['-o', f'Dir::State::Lists={apt.resolve() / "lists"}',
@@ -101,25 +103,26 @@ def _fetch(package, folder, apt):
         for archive in folder.glob('*.deb'):
             _call(['dpkg', '-x', archive.name, '.'], folder)
     except (OSError, subprocess.SubprocessError) as error:
-        told = (getattr(error, 'stderr', None) or str(error)).strip().splitlines()
-        raise SpeechError(f'cannot fetch {package}: {told[-1] if told else error}') from error
+        output = (getattr(error, 'stderr', None) or str(error)).strip().splitlines()
+        reason = output[-1] if output else error
+        raise SpeechError(f'cannot fetch {package}: {reason}') from error
 
 
-def _call(command, folder):
+def _call(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=600,
                    stdin=subprocess.DEVNULL)
 
 
-def decode(path, sample_rate):
+def decode(path: StrPath, sample_rate: int) -> NDArray[np.int16]:
     """
     Decode any audio file's first (left) channel.
 
     Parameters
     ----------
     path : path
-        What libsndfile or FFmpeg can read.
+        Of a format that libsndfile or FFmpeg can read.
     sample_rate : int
-        Hertz wanted.
+        Of the result, hertz.
 
     Returns
     -------
@@ -132,8 +135,7 @@ def decode(path, sample_rate):
         If the file cannot be decoded.
 
     """
-    # Decoders are imported where something is decoded: a machine that trains from a filled cache
-    # needs none.
+    # Imported only here: training with decoded speech in the cache needs no decoder.
     import av
     import soundfile
     try:
@@ -148,12 +150,12 @@ def decode(path, sample_rate):
     return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
 
 
-def _decode_by_ffmpeg(path):
+def _decode_by_ffmpeg(path: StrPath) -> tuple[NDArray[np.float32], int]:
     """Return the left channel (T,) as float32, and its rate."""
     import av
-    # A headerless G.722 file tells its format by nothing but its name.
-    form = 'g722' if Path(path).suffix == '.g722' else None
-    with av.open(str(path), format=form) as container:
+    # A G.722 file has no header: its format is known by its name alone.
+    container_format = 'g722' if Path(path).suffix == '.g722' else None
+    with av.open(str(path), format=container_format) as container:
         stream = container.streams.audio[0]
         planar = av.AudioResampler(format='fltp', layout=None, rate=None)
         frames = [out.to_ndarray()[0] for frame in container.decode(stream)
@@ -162,7 +164,7 @@ def _decode_by_ffmpeg(path):
     return np.concatenate(frames) if frames else np.zeros(0, np.float32), rate
 
 
-def load_folder(folder, sample_rate):
+def load_folder(folder: StrPath, sample_rate: int) -> list[NDArray[np.int16]]:
     """
     Decode every audio file below a folder, in the order of their names.
 

@@ -1,4 +1,4 @@
-"""Image sources: where the mirrors are, and what the walls leave."""
+"""Image sources: their positions and their gains."""
 
 from nsrp_ros.simulation.acoustics.image_sources import count_images
 from nsrp_ros.simulation.acoustics.image_sources import image_sources
@@ -9,32 +9,32 @@ import torch
 
 
 def room():
-    """Return one room of 5 x 4 x 3 m whose six walls keep different shares of the energy."""
+    """Return one room of 5 x 4 x 3 m whose six walls absorb differently."""
     absorption = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])[None, ..., None]
     return Rooms(torch.tensor([[5.0, 4.0, 3.0]]), torch.tensor([[[4.0, 1.0, 2.0]]]),
                  torch.tensor([[1.0, 2.5, 0.5]]), absorption.expand(1, 3, 2, 6))
 
 
 @pytest.mark.parametrize(('order', 'count'), [(0, 1), (1, 7), (2, 25), (17, 7175)])
-def test_images_fill_an_octahedron(order, count):
+def test_image_indices_fill_an_octahedron(order, count):
     gains, distances = image_sources(room(), order)
     assert count_images(order) == count
     assert gains.shape == (1, 6, count) and distances.shape == (1, 1, count)
 
 
-def test_first_reflections_come_from_six_mirrors():
+def test_first_reflections_come_from_six_images():
     gains, distances = image_sources(room(), 1)
-    mirrors = [(1.0, 2.5, 0.5), (-1.0, 2.5, 0.5), (9.0, 2.5, 0.5), (1.0, -2.5, 0.5),
-               (1.0, 5.5, 0.5), (1.0, 2.5, -0.5), (1.0, 2.5, 5.5)]
+    images = [(1.0, 2.5, 0.5), (-1.0, 2.5, 0.5), (9.0, 2.5, 0.5), (1.0, -2.5, 0.5),
+              (1.0, 5.5, 0.5), (1.0, 2.5, -0.5), (1.0, 2.5, 5.5)]
     kept = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
     expected = sorted(
-        (torch.dist(torch.tensor(mirror), room().mic_positions[0, 0]).item(), energy ** 0.5)
-        for mirror, energy in zip(mirrors, kept, strict=True))
+        (torch.dist(torch.tensor(image), room().mic_positions[0, 0]).item(), energy ** 0.5)
+        for image, energy in zip(images, kept, strict=True))
     found = sorted(zip(distances[0, 0].tolist(), gains[0, 0].tolist(), strict=True))
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected))
 
 
-def test_all_images_are_those_of_pyroomacoustics():
+def test_images_match_pyroomacoustics():
     names = ('west', 'east', 'south', 'north', 'floor', 'ceiling')
     walls = dict(zip(names, room().absorption[0, :, :, 0].flatten().tolist(), strict=True))
     reference = pyroomacoustics.ShoeBox(

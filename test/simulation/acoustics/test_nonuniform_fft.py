@@ -1,4 +1,4 @@
-"""Impulses: their spectra against the sum that defines them."""
+"""Non-uniform FFT: spectra of impulses against the sum that defines them."""
 
 import math
 
@@ -10,7 +10,7 @@ import torch
 N_GRID = 1024
 
 
-def test_spectra_are_the_sums_of_the_impulses():
+def test_spectra_match_the_direct_sum():
     generator = torch.Generator().manual_seed(0)
     amplitudes = torch.rand(2, 3, 50, generator=generator)
     positions = (N_GRID - 4) * torch.rand(2, 50, generator=generator)
@@ -19,14 +19,14 @@ def test_spectra_are_the_sums_of_the_impulses():
     spectra = torch.fft.rfft(spread(amplitudes, positions, N_GRID))[..., bins]
     spectra = spectra / kernel_spectrum(bins.double() / N_GRID)
 
-    turns = positions[..., None].double() * bins / N_GRID  # (2, 50, F)
-    exact = amplitudes.to(torch.complex128) @ torch.exp(-2j * math.pi * turns)
+    cycles = positions[..., None].double() * bins / N_GRID  # (2, 50, F)
+    exact = amplitudes.to(torch.complex128) @ torch.exp(-2j * math.pi * cycles)
     error = (spectra - exact).abs()
     assert error.norm() < 2e-3 * exact.norm()
     assert error.max() < 1e-2 * exact.abs().square().mean().sqrt()
 
 
-def test_impulses_add_up():
+def test_spreading_is_linear():
     one, two = torch.tensor([[[1.0]]]), torch.tensor([[[1.0, -3.0]]])
     position = torch.tensor([[100.3]])
     apart = spread(one, position, 256)

@@ -1,4 +1,4 @@
-"""Speech: what is drawn is speech, comes again from the same seed, and can be had offline."""
+"""Speech: drawn windows hold speech, follow the seed, and are available offline."""
 
 import av
 from nsrp_ros.simulation.speech.bank import find_speech
@@ -33,7 +33,7 @@ def bursts(rng, loud, silent, count):
     return np.concatenate([pause, *(piece for burst in sound for piece in (burst, pause))])
 
 
-def test_no_talker_is_in_two_splits():
+def test_splits_share_no_talker():
     languages = [language for split in TALKERS.values() for language in split]
     assert len(languages) == len(set(languages))
     assert TALKERS['test'] == ('ru',)
@@ -46,7 +46,7 @@ def test_drawn_windows_hold_speech(bank):
     assert level_db.min() > level_db.max() - 25
 
 
-def test_windows_never_end_in_a_long_silence():
+def test_windows_do_not_end_in_a_long_silence():
     # One second of sound, one of silence: half of all windows would be mostly silent.
     utterance = bursts(np.random.default_rng(2), 1.0, 1.0, 10)
     speech = SpeechBank([[utterance]]).draw(200, 8000, generator(), 'cpu')
@@ -54,13 +54,13 @@ def test_windows_never_end_in_a_long_silence():
     assert loud.min() >= 0.48
 
 
-def test_the_same_seed_says_the_same(bank):
+def test_same_seed_draws_the_same_speech(bank):
     first, again, other = (bank.draw(4, 9000, generator(seed), 'cpu') for seed in (5, 5, 6))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_running_speech_never_changes_the_talker():
+def test_running_speech_has_one_talker():
     rng = np.random.default_rng(3)
     low = np.int16(bursts(rng, 3, 0, 1) // 64)
     high = bursts(rng, 3, 0, 1)
@@ -70,37 +70,37 @@ def test_running_speech_never_changes_the_talker():
     assert ratio.max() < 2 and ratio.min() > 0.5
 
 
-def test_silence_alone_is_refused():
+def test_silence_without_speech_is_refused():
     with pytest.raises(SpeechError, match='silence'):
         SpeechBank([[np.zeros(RATE, np.int16)]])
 
 
-def test_too_long_a_stretch_is_refused(bank):
+def test_too_long_stretch_is_refused(bank):
     with pytest.raises(SpeechError, match='running speech'):
         bank.draw(1, 100 * RATE, generator(), 'cpu')
 
 
-def test_utterances_lose_the_silence_around_them():
+def test_silence_around_utterances_is_trimmed():
     bank = SpeechBank([[bursts(np.random.default_rng(4), 1.0, 2.0, 1)]])
     [utterance] = bank.utterances()
     assert len(utterance) == pytest.approx(1.1 * RATE, abs=400)
     assert bank.utterances(min_seconds=1.5) == []
 
 
-def test_synthetic_talker_moves_and_pauses():
+def test_synthetic_talker_varies_and_pauses():
     speech = synthetic_talker(6.0, np.random.default_rng(0), RATE)
     assert speech.shape == (6 * RATE,) and np.isfinite(speech).all()
     assert np.abs(speech).max() == pytest.approx(0.5)
     again = synthetic_talker(6.0, np.random.default_rng(0), RATE)
     np.testing.assert_array_equal(speech, again)
-    # Speech has far more energy below 4 kHz than above, and is anything but steady.
+    # Speech has far more energy below 4 kHz than above, and a varying level.
     spectrum = np.abs(np.fft.rfft(speech)) ** 2
     assert spectrum[:24000].sum() > 10 * spectrum[24000:].sum()
     frames = (speech[:95040].reshape(-1, 480) ** 2).mean(axis=1)
     assert np.percentile(frames, 95) > 30 * np.percentile(frames, 5)
 
 
-def test_a_folder_of_audio_is_read_left_channel_first(tmp_path):
+def test_folder_of_audio_is_read_from_the_left_channel(tmp_path):
     rng = np.random.default_rng(6)
     left = bursts(rng, 2.0, 0.0, 1)
     soundfile.write(tmp_path / 'a.flac', np.stack([left, 0 * left], axis=1), RATE)
@@ -125,13 +125,13 @@ def test_g722_is_decoded(tmp_path):
     assert np.abs(np.fft.rfft(decoded[:RATE // 2])).argmax() == 220
 
 
-def test_damaged_audio_is_named(tmp_path):
+def test_error_names_the_damaged_file(tmp_path):
     (tmp_path / 'noise.wav').write_bytes(b'no audio at all')
     with pytest.raises(SpeechError, match='noise.wav'):
         SpeechBank.load(folder=tmp_path)
 
 
-def test_prompts_come_from_the_cache(tmp_path, monkeypatch):
+def test_prompts_are_read_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', '')  # neither apt-get nor dpkg
     utterances = [bursts(np.random.default_rng(k), 1.0, 0.2, 1) for k in range(3)]
     np.savez(tmp_path / 'it.npz', samples=np.concatenate(utterances),
@@ -144,7 +144,7 @@ def test_prompts_come_from_the_cache(tmp_path, monkeypatch):
         SpeechBank.load(('it',), cache=tmp_path).seconds * (1 + 1 / 1.15), rel=0.05)
 
 
-def test_without_prompts_auto_is_synthetic_and_says_so(tmp_path, monkeypatch):
+def test_auto_falls_back_to_synthetic_speech_and_reports_it(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', '')
     bank, description = find_speech('auto', cache=tmp_path)
     assert 'synthetic' in description and 'no voice prompts' in description
