@@ -1,1 +1,1 @@
-"""How well methods do: accuracy, calibration, robustness, silence, tracking."""
+"""How well methods do: accuracy, calibration, robustness, voice presence, tracking."""

@@ -1,36 +1,43 @@
 """
-Say which idea pays: train the back-projection network without one of them at a time.
+Ablation study: train the back-projection network without one of its components at a time.
 
     python -m nsrp_ros.evaluation.ablation --minutes 2 --out runs/ablate
 
 Every variant is trained from scratch for the same time on the same kind of rooms, with the same
-seed, and measured on the same validation rooms. A variant that has its weights is not trained
+seed, and measured on the same validation rooms. A variant whose weights are there is not trained
 again, so that a broken run goes on where it stopped. The full network is also measured with
-shorter windows. Leaves results.json, tables.md and a picture.
+shorter windows. It leaves results.json, tables.md and a picture.
 """
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 from nsrp_ros.evaluation.metrics import bootstrap_interval
-from nsrp_ros.evaluation.plots import draw_bars
+from nsrp_ros.evaluation.plots import bars_figure
+from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
 from nsrp_ros.training.backprojection_module import position_errors
+from nsrp_ros.training.config import TrainConfig
+from nsrp_ros.training.curves import save_figure
 from nsrp_ros.training.experiment import run
-from nsrp_ros.training.experiment import TrainConfig
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from tqdm import tqdm
 
 FULL = 'all of it'
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
     'no echoes of walls': {'echo_channels': 0},
     'no learnt weightings': {'learned_weightings': 0},
@@ -38,11 +45,12 @@ VARIANTS = {
     'no whole-window correlation': {'whole_window': False},
     'mean over pairs, no attention': {'heads': 0},
 }
-"""What is changed in SMALL."""
-SMALL = {'channels': 48, 'hidden_channels': 48, 'map_channels': 48, 'map_hidden_channels': 48,
-         'whole_window': True}
-"""Settings of what is trained, smaller than `backprojection`: it learns in minutes."""
-SIZES = {
+"""Settings that differ from SMALL, by the title of the variant."""
+SMALL: dict[str, Any] = {
+    'channels': 48, 'hidden_channels': 48, 'map_channels': 48, 'map_hidden_channels': 48,
+    'whole_window': True}
+"""Settings of the trained networks, which are smaller than `backprojection`, to save time."""
+SIZES: dict[str, dict[str, Any]] = {
     'frames half as often': {'hop_length': 1024},
     'two thirds of the channels': {
         'channels': 32, 'hidden_channels': 32, 'map_channels': 32, 'map_hidden_channels': 32},
@@ -51,7 +59,7 @@ SIZES = {
         'map_blocks': 4,
         'weightings': ('plain', 'loud', 'onset')},
 }
-"""Other sizes, trained if asked for."""
+"""Other sizes, trained only on demand."""
 QUARTER = 'a quarter of the training'
 WINDOWS = (0.25, 0.125)
 """Seconds of shorter windows, with which the full network is measured too."""
@@ -61,15 +69,15 @@ METHOD = 'backprojection'
 _BATCH = 32
 
 
-def folder_name(title):
+def folder_name(title: str) -> str:
     """Make a folder's name of a variant's title."""
     return title.replace(' ', '-').replace(',', '')
 
 
-def train_variant(title, options, out):
-    """Train one variant unless that has been done; return its weights' path."""
+def train_variant(title: str, options: argparse.Namespace, out: Path) -> Path:
+    """Train one variant unless that has been done; return the path of its weights."""
     folder = out / folder_name(title)
-    weights, changed = folder / f'{METHOD}.safetensors', {**VARIANTS, **SIZES}
+    weights, variants = folder / f'{METHOD}.safetensors', {**VARIANTS, **SIZES}
     if not weights.is_file():
         minutes = options.minutes / (4 if title == QUARTER else 1)
         run(TrainConfig(
@@ -78,21 +86,22 @@ def train_variant(title, options, out):
             minutes=(minutes,), batches_per_epoch=options.batches_per_epoch,
             rooms_at_once=options.rooms_at_once, n_val=16, speech=options.speech,
             precision=options.precision,
-            network=tuple((SMALL | dict(options.network) | changed.get(title, {})).items())),
+            network=tuple((SMALL | dict(options.network) | variants.get(title, {})).items())),
             folder, None, options.devices, resume=(folder / 'config.json').is_file())
     return weights
 
 
-def validation_rooms(options, device):
-    """Simulate the rooms that variants are measured on: a dict of Scenes by name."""
+def validation_rooms(options: argparse.Namespace, device: str) -> dict[str, Scenes]:
+    """Simulate the rooms in which variants are measured, by the name of their preset."""
     bank, _ = find_speech(options.speech, TALKERS['val'])
     return {name: simulate(PRESETS[name], max(MICS), options.rooms, bank,
                            torch.Generator(device).manual_seed(1000 + k), device)
             for k, name in enumerate(SETS)}
 
 
-def measure(model, scenes, n_mics, seconds=None):
-    """Locate all scenes with their first microphones, perhaps in the windows' last seconds."""
+def measure_errors(model: Backprojection, scenes: Scenes, n_mics: int,
+                   seconds: float | None = None) -> NDArray[np.float64]:
+    """Return the errors in metres with the first microphones, and the last seconds if given."""
     errors = []
     for at in range(0, len(scenes), _BATCH):
         some = scenes.take(slice(at, at + _BATCH)).with_microphones(slice(n_mics))
@@ -103,14 +112,14 @@ def measure(model, scenes, n_mics, seconds=None):
     return np.concatenate(errors)
 
 
-def summary(errors):
+def summary(errors: NDArray[np.floating]) -> dict[str, Any]:
     """Return the mean error with its interval, the median, and the share below half a metre."""
     low, high = bootstrap_interval(errors, np.random.default_rng(0))
     return {'mean': float(errors.mean()), 'interval': [low, high],
             'median': float(np.median(errors)), 'below_half': float((errors < 0.5).mean())}
 
 
-def table(results):
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Write the results as a Markdown table."""
     kinds = list(next(iter(results.values()))['errors'])
     lines = ['| | steps | ' + ' | '.join(kinds) + ' |', '| ---' * (2 + len(kinds)) + ' |']
@@ -121,7 +130,7 @@ def table(results):
     return '\n'.join(lines) + '\n'
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.evaluation.ablation', description=__doc__,
@@ -145,29 +154,45 @@ def main(arguments=None):
     ablate(options)
 
 
-def ablate(options):
-    """Train and measure; `options` are those of the command line."""
+def ablate(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """
+    Train and measure all variants.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Those of the command line; `network`, if it is there, holds more settings of all networks
+        as (name, value) pairs.
+
+    Returns
+    -------
+    dict of str to dict
+        For each row of the table its training steps and summaries of errors.
+
+    """
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     options.network = getattr(options, 'network', ())
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     weights = {title: train_variant(title, options, options.out)
                for title in tqdm(options.variants, desc='variants')}
-    rooms, results = validation_rooms(options, device), {}
+    rooms = validation_rooms(options, device)
+    results: dict[str, dict[str, Any]] = {}
     for title, path in weights.items():
         model = load_checkpoint(path).to(device).eval()
         steps = json.loads((path.parent / f'1-{options.stage}/summary.json').read_text())['steps']
         for seconds in (None, *WINDOWS) if title == FULL else (None,):
             row = title if seconds is None else f'{title}, windows of {seconds:g} s'
             results[row] = {'steps': steps, 'errors': {
-                f'{name} {n_mics}': summary(measure(model, scenes, n_mics, seconds))
+                f'{name} {n_mics}': summary(measure_errors(model, scenes, n_mics, seconds))
                 for name, scenes in rooms.items() for n_mics in MICS}}
     text = table(results)
     (options.out / 'tables.md').write_text(text)
     (options.out / 'results.json').write_text(json.dumps(results, indent=1))
-    draw_bars({title: {kind: (row['mean'], *row['interval'])
-                       for kind, row in result['errors'].items()}
-               for title, result in results.items()},
-              'mean error in validation rooms (m)', options.out / 'ablations.png')
+    bars = {title: {kind: (row['mean'], *row['interval'])
+                    for kind, row in result['errors'].items()}
+            for title, result in results.items()}
+    save_figure(bars_figure(bars, 'mean error in validation rooms (m)'),
+                options.out / 'ablations.png')
     print(text)
     return results
 

@@ -1,16 +1,17 @@
 """
-Make confidences mean something: fit them on validation rooms.
+Calibrate confidences: fit their models on validation rooms.
 
     python -m nsrp_ros.evaluation.confidence_calibration srp_phat_2d srp_phat neural_srp
 
 An estimate's confidence is the probability that it is within 0.5 m of the talker, a logistic model
-of how far the map's peak stands out and of the number of microphones (config.Confidence). It is
-fitted by maximum likelihood, and judged on the half of the rooms that it was not fitted to.
+of the prominence of the map's peak and of the number of microphones (config.Confidence). It is
+fitted by maximum likelihood, and tested on the half of the rooms that it was not fitted to.
 A network's model is written into its checkpoint; those of the classical methods are printed, and
 stand in localization/localizer.py.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 import json
 from pathlib import Path
@@ -22,13 +23,15 @@ from nsrp_ros.datasets.storage import load
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.evaluation.metrics import expected_calibration_error
 from nsrp_ros.evaluation.metrics import reliability
-from nsrp_ros.evaluation.plots import draw_reliability
-from nsrp_ros.localization.localizer import CLASSICAL
+from nsrp_ros.evaluation.plots import reliability_figure
 from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.localization.methods import registered
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.networks.checkpoint import save_checkpoint
+from nsrp_ros.training.curves import save_figure
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 from tqdm import tqdm
@@ -37,14 +40,15 @@ PENALTY = 1e-6
 """Weight of the squared coefficients: keeps them finite where every estimate is right."""
 
 
-def fit_confidence(prominences, n_mics, right):
+def fit_confidence(prominences: NDArray[np.floating], n_mics: NDArray[np.number],
+                   right: NDArray[np.bool_]) -> Confidence:
     """
     Fit the logistic model of config.Confidence by maximum likelihood.
 
     Parameters
     ----------
     prominences : numpy.ndarray
-        Shape (n,), above 0: how far each map's peak stands out.
+        Shape (n,), above 0: each map's peak prominence.
     n_mics : numpy.ndarray
         Shape (n,), microphones of each scene.
     right : numpy.ndarray
@@ -61,7 +65,7 @@ def fit_confidence(prominences, n_mics, right):
         features[:, 2] = 0
     sign = np.where(right, 1.0, -1.0)
 
-    def loss(weights):
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the negative log-likelihood and its gradient."""
         margin = sign * (features @ weights)
         gradient = -(sign * expit(-margin)) @ features / len(sign) + 2 * PENALTY * weights
@@ -71,13 +75,16 @@ def fit_confidence(prominences, n_mics, right):
     return Confidence(round(float(bias), 4), round(float(prominence), 4), round(float(mics), 4))
 
 
-def predict(model, prominences, n_mics):
+def predict(model: Confidence, prominences: NDArray[np.floating],
+            n_mics: NDArray[np.number]) -> NDArray[np.float64]:
     """Evaluate the model on arrays, as estimate.confidence does on one map."""
     return expit(model.bias + model.prominence * np.log(prominences)
                  + model.mics * np.log(n_mics))
 
 
-def calibrate(method, sets, cache, n_mics_list, limit=None):
+def calibrate(method: str, sets: Sequence[Path], cache: Path | None,
+              n_mics_list: Sequence[int], limit: int | None = None,
+              ) -> tuple[Confidence, list[tuple[float, float, int]], float]:
     """
     Fit one method's confidence.
 
@@ -87,10 +94,10 @@ def calibrate(method, sets, cache, n_mics_list, limit=None):
         What `Localizer.load` takes.
     sets : list of pathlib.Path
         Folders of validation sets.
-    cache : pathlib.Path
-        See `scoring.score`.
+    cache : pathlib.Path or None
+        See `method_scores.score`.
     n_mics_list : list of int
-        Numbers of first microphones that each scene is located with.
+        Numbers of first microphones with which each scene is located.
     limit : int, optional
         Scenes of each set.
 
@@ -110,7 +117,7 @@ def calibrate(method, sets, cache, n_mics_list, limit=None):
         for n_mics in n_mics_list:
             scenes = load(folder, n_mics)
             scores = score(method, scenes, manifest['sha256'], cache, limit)
-            fold = np.arange(len(scores.positions)) % 2  # the same for all of a room's variants
+            fold = np.arange(len(scores.positions)) % 2  # equal for all variants of a room
             right = scores.errors(scenes.source_position) < RIGHT_WITHIN
             columns.append(np.stack([
                 np.maximum(scores.prominences, 1e-2), np.full(len(fold), n_mics), right, fold]))
@@ -126,9 +133,11 @@ def calibrate(method, sets, cache, n_mics_list, limit=None):
             expected_calibration_error(table))
 
 
-def measure(method, sets, n_mics_list, limit=None):
+def posterior_reliability(method: str, sets: Sequence[Path], n_mics_list: Sequence[int],
+                          limit: int | None = None,
+                          ) -> tuple[list[tuple[float, float, int]], float]:
     """
-    Judge the confidences of a method that has a posterior, and so nothing to be fitted.
+    Measure the reliability of a method whose confidence comes from its posterior, unfitted.
 
     Parameters
     ----------
@@ -142,7 +151,8 @@ def measure(method, sets, n_mics_list, limit=None):
 
     """
     localizer = Localizer.load(method)
-    confidences, right = [], []
+    confidences: list[float] = []
+    right: list[bool] = []
     for folder in sets:
         for n_mics in n_mics_list:
             scenes = load(folder, n_mics)
@@ -151,14 +161,14 @@ def measure(method, sets, n_mics_list, limit=None):
                 estimate = localizer.locate(
                     np.array(scenes.signals[k]), scenes.sample_rate,
                     np.array(scenes.mic_positions[k]), np.array(scenes.room_dims[k]))
-                away = estimate.position - np.asarray(scenes.source_position[k])[:2]
+                offset = estimate.position - np.asarray(scenes.source_position[k])[:2]
                 confidences.append(estimate.confidence)
-                right.append(np.linalg.norm(away) < RIGHT_WITHIN)
+                right.append(bool(np.linalg.norm(offset) < RIGHT_WITHIN))
     table = reliability(np.array(confidences), np.array(right))
     return table, expected_calibration_error(table)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.evaluation.confidence_calibration', description=__doc__,
@@ -181,25 +191,26 @@ def main(arguments=None):
                      f'nsrp_ros.datasets.generate {preset} --split val --out {options.data}')
     tables = {}
     for method in options.methods:
-        network = None if method in CLASSICAL else load_checkpoint(find_weights(method))
-        fixed = network is not None and network.config.n_channels > 2
-        mics = [network.config.n_channels] if fixed else options.mics
-        posterior = isinstance(network, Backprojection)
-        if posterior:
-            model = 'has a posterior, nothing is fitted'
-            table, error = measure(method, sets, mics, options.limit)
+        network = None if method in registered() else load_checkpoint(find_weights(method))
+        mics = options.mics
+        if network is not None and network.config.n_channels > 2:
+            mics = [network.config.n_channels]
+        fitted: Confidence | None = None
+        if isinstance(network, Backprojection):
+            table, error = posterior_reliability(method, sets, mics, options.limit)
         else:
-            model, table, error = calibrate(method, sets, options.out / 'cache', mics,
-                                            options.limit)
+            fitted, table, error = calibrate(method, sets, options.out / 'cache', mics,
+                                             options.limit)
         tables[method] = table
-        print(f'\n{method}: {model}\nexpected calibration error {error:.3f} on rooms left out of '
-              f'the fit\n{"confidence":>12}{"within 0.5 m":>14}{"estimates":>11}')
+        print(f'\n{method}: {fitted or "has a posterior, nothing is fitted"}\n'
+              f'expected calibration error {error:.3f} on rooms left out of the fit\n'
+              f'{"confidence":>12}{"within 0.5 m":>14}{"estimates":>11}')
         for mean, share, count in table:
             print(f'{mean:12.3f}{share:14.3f}{count:11d}')
-        if network is not None and not posterior:
-            network.config = replace(network.config, confidence=model)
+        if network is not None and fitted is not None:
+            network.config = replace(network.config, confidence=fitted)
             save_checkpoint(find_weights(method), network, Path(method).stem)
-    draw_reliability(tables, options.out / 'reliability.png')
+    save_figure(reliability_figure(tables), options.out / 'reliability.png')
 
 
 if __name__ == '__main__':

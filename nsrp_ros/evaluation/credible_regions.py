@@ -1,40 +1,49 @@
 """
-Whether posteriors mean what they say: how many sources are inside the regions of a probability.
+Whether posteriors are calibrated: how many sources are inside their credible regions.
 
     python -m nsrp_ros.evaluation.credible_regions backprojection --out runs/regions
 
 A region of a level is made of the likeliest cells whose probabilities add up to it. The last cell
 usually holds more than is missing, and counts with the share that is needed: under a calibrated
-posterior the sources inside are then exactly the level, however few cells there are. Only methods
-whose maps sum to one take part. It leaves results.json, tables.md and a picture.
+posterior the share of sources inside then equals the level exactly, however few cells there are.
+Only methods whose maps sum to one can be judged. It leaves results.json, tables.md and a picture.
 """
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
 import json
 from pathlib import Path
 import sys
+from typing import Any
 
 from nsrp_ros.datasets.storage import load
 from nsrp_ros.evaluation.method_scores import fingerprint
 from nsrp_ros.evaluation.metrics import bootstrap_interval
-from nsrp_ros.evaluation.plots import draw_regions
-from nsrp_ros.evaluation.result_cache import remember
+from nsrp_ros.evaluation.plots import regions_figure
+from nsrp_ros.evaluation.result_cache import cached
 from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.training.curves import save_figure
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 COMMAND = 'python -m nsrp_ros.evaluation.credible_regions'
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 SETS = ('hard-6-val', 'easy-6-val', 'hard-6-test', 'easy-6-test', 'real-8-test')
 
 
-def is_posterior(likelihood_map):
+def is_posterior(likelihood_map: NDArray[np.floating]) -> bool:
     """Tell whether a map is made of probabilities."""
     return bool(likelihood_map.min() >= 0 and abs(likelihood_map.sum(dtype=float) - 1) < 1e-3)
 
 
-def place_in_posterior(probabilities, x, y, source_position):
+def rank_in_posterior(probabilities: NDArray[np.floating], x: NDArray[np.floating],
+                      y: NDArray[np.floating],
+                      source_position: Sequence[float] | NDArray[np.floating],
+                      ) -> tuple[float, float]:
     """
-    Find how far down a posterior the source's cell is.
+    Return how much of a posterior is likelier than the source's cell.
 
     Parameters
     ----------
@@ -56,7 +65,8 @@ def place_in_posterior(probabilities, x, y, source_position):
     return float(probabilities[probabilities > own].sum(dtype=float)), own
 
 
-def region_areas(probabilities, x, y, levels=LEVELS):
+def region_areas(probabilities: NDArray[np.floating], x: NDArray[np.floating],
+                 y: NDArray[np.floating], levels: Sequence[float] = LEVELS) -> list[float]:
     """Measure the regions of some levels, square metres, the last cell as far as it counts."""
     falling = np.sort(probabilities.ravel().astype(float))[::-1]
     held = np.concatenate([[0.0], np.cumsum(falling)])
@@ -64,14 +74,14 @@ def region_areas(probabilities, x, y, levels=LEVELS):
     return [float(cell * np.interp(level, held, np.arange(len(held)))) for level in levels]
 
 
-def inside(likelier, own, level):
+def inside_region(likelier: ArrayLike, own: ArrayLike, level: float) -> NDArray[np.float64]:
     """
-    Tell how much of each source is inside its region of a level.
+    Return how much of each source is inside its region of a level.
 
     Parameters
     ----------
     likelier, own : array_like
-        Shape (n,); see `place_in_posterior`.
+        Shape (n,); see `rank_in_posterior`.
     level : float
         Of the regions.
 
@@ -84,9 +94,10 @@ def inside(likelier, own, level):
     return np.clip((level - np.asarray(likelier)) / np.maximum(own, 1e-12), 0, 1)
 
 
-def measure(method, folder, n_mics, cache=None, limit=None, device='cpu'):
+def measure_coverage(method: str, folder: Path, n_mics: int, cache: Path | None = None,
+                     limit: int | None = None, device: str = 'cpu') -> list[dict[str, Any]]:
     """
-    Hold a method's posteriors against the sources of a data set.
+    Compare a method's credible regions with the sources of a data set.
 
     Parameters
     ----------
@@ -97,7 +108,7 @@ def measure(method, folder, n_mics, cache=None, limit=None, device='cpu'):
     n_mics : int
         Its first microphones.
     cache : pathlib.Path, optional
-        See `remember`.
+        See `cached`.
     limit : int, optional
         Only so many first scenes.
     device : str
@@ -119,30 +130,31 @@ def measure(method, folder, n_mics, cache=None, limit=None, device='cpu'):
     scenes = load(folder, n_mics)
     checksum = json.loads((folder / 'manifest.json').read_text())['sha256']
 
-    def one(k):
+    def measure(k: int) -> list[float]:
         estimate = localizer.locate(
             np.array(scenes.signals[k]), scenes.sample_rate, np.array(scenes.mic_positions[k]),
             np.array(scenes.room_dims[k]))
-        shown = estimate.likelihood_map, estimate.x, estimate.y
+        posterior = estimate.likelihood_map, estimate.x, estimate.y
         if not is_posterior(estimate.likelihood_map):
             raise ValueError(f'the maps of {method} are scores, not posteriors')
-        return [*place_in_posterior(*shown, scenes.source_position[k]), *region_areas(*shown)]
+        return [*rank_in_posterior(*posterior, scenes.source_position[k]),
+                *region_areas(*posterior)]
 
-    rows = remember(one, min(len(scenes), limit or len(scenes)),
-                    f'regions {LEVELS} {fingerprint(method)} {checksum} {n_mics}', cache,
-                    f'{method}, {folder.name}, {n_mics} microphones')
+    rows = cached(measure, min(len(scenes), limit or len(scenes)),
+                  f'regions {LEVELS} {fingerprint(method)} {checksum} {n_mics}', cache,
+                  f'{method}, {folder.name}, {n_mics} microphones')
     likelier, own, areas = rows[:, 0], rows[:, 1], rows[:, 2:]
     found = []
     for level, area in zip(LEVELS, areas.T, strict=True):
-        hit = inside(likelier, own, level)
-        found.append({'level': level, 'inside': float(hit.mean()),
-                      'interval': bootstrap_interval(hit, np.random.default_rng(0)),
-                      'area': float(np.median(area)), 'count': len(hit)})
+        inside = inside_region(likelier, own, level)
+        found.append({'level': level, 'inside': float(inside.mean()),
+                      'interval': bootstrap_interval(inside, np.random.default_rng(0)),
+                      'area': float(np.median(area)), 'count': len(inside)})
     return found
 
 
-def table(method, found):
-    """Write Markdown of {title: what `measure` returned}."""
+def table(method: str, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Write Markdown of {title: what `measure_coverage` returned}."""
     lines = [f'### {Path(method).stem}', '', '| rooms | windows | '
              + ' | '.join(f'inside {level:.0%}' for level in LEVELS) + ' | area of 80 % |',
              '|' + ' --- |' * (3 + len(LEVELS))]
@@ -155,8 +167,8 @@ def table(method, found):
     return '\n'.join(lines) + '\n'
 
 
-def main(arguments=None):
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -175,18 +187,19 @@ def main(arguments=None):
             parser.error(f'there is no set {options.data / name}; '
                          'python -m nsrp_ros.datasets.generate makes it')
     options.out.mkdir(parents=True, exist_ok=True)
-    every, tables = {}, []
+    results, tables = {}, []
     for method in options.methods:
-        every[method] = {
-            f'{name}, {n_mics} mics': measure(method, options.data / name, n_mics,
-                                              options.out / 'cache', options.limit,
-                                              options.device)
+        results[method] = {
+            f'{name}, {n_mics} mics': measure_coverage(
+                method, options.data / name, n_mics, options.out / 'cache', options.limit,
+                options.device)
             for name in options.sets for n_mics in options.mics}
-        tables.append(table(method, every[method]))
+        tables.append(table(method, results[method]))
         print('\n' + tables[-1], flush=True)
-        draw_regions(every[method], options.out / f'regions-{Path(method).stem}.png')
+        save_figure(regions_figure(results[method]),
+                    options.out / f'regions-{Path(method).stem}.png')
     (options.out / 'tables.md').write_text('\n'.join(tables))
-    (options.out / 'results.json').write_text(json.dumps(every, indent=1))
+    (options.out / 'results.json').write_text(json.dumps(results, indent=1))
     print(f'wrote {options.out}/results.json, tables.md and pictures')
     return 0
 

@@ -1,18 +1,22 @@
 """
-What a detector of talkers is worth: scores of windows in which somebody talks and nobody does.
+Metrics of voice presence detection: scores of windows with a talker against those without.
 
-Pure functions of arrays; a higher score says more surely that somebody talks. A perfect detector
-has an area of 1 under its curve, one that tosses coins 0.5.
+Pure functions of arrays; a higher score is stronger evidence of a talker. A perfect detector has
+an area of 1 under its curve, a random one 0.5.
 """
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 N_RESAMPLES = 500
 """Bootstrap resamples of an interval."""
 
 
-def area_under_curve(silent, talking):
+def area_under_curve(silent: ArrayLike, talking: ArrayLike) -> float:
     """
     Return the probability that a window with a talker scores higher than one without.
 
@@ -33,19 +37,20 @@ def area_under_curve(silent, talking):
     return float(above / (len(talking) * len(silent)))
 
 
-def threshold(silent, false_alarms):
+def alarm_threshold(silent: NDArray[np.floating], false_alarms: float) -> float:
     """Return the lowest score that at most a share of the silent windows exceeds."""
     return float(np.quantile(silent, 1 - false_alarms, method='inverted_cdf'))
 
 
-def rate(scores, above):
+def share_above(scores: ArrayLike, threshold: float) -> float:
     """Return the share of scores above a threshold."""
-    return float(np.mean(np.asarray(scores) > above))
+    return float(np.mean(np.asarray(scores) > threshold))
 
 
-def curve(silent, talking):
+def roc_curve(silent: ArrayLike,
+              talking: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """
-    Compute the receiver's operating characteristic.
+    Compute the receiver operating characteristic.
 
     Parameters
     ----------
@@ -64,7 +69,9 @@ def curve(silent, talking):
             1 - np.searchsorted(talking, at, side='right') / len(talking))
 
 
-def over_rooms(statistic, silent, talking, generator, level=0.95):
+def bootstrap_over_rooms(statistic: Callable[[NDArray, NDArray], float], silent: NDArray,
+                         talking: NDArray, generator: np.random.Generator,
+                         level: float = 0.95) -> tuple[float, float, float]:
     """
     Compute a statistic and bound it by the bootstrap over rooms.
 

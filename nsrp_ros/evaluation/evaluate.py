@@ -4,9 +4,9 @@ Print the paper's Table I on frozen test sets, through the localizer that runs o
     python -m nsrp_ros.evaluation.evaluate
 
 For each test set and number of microphones it lists every method's mean error with its 95 %
-bootstrap interval, the paper's figures beside it, and paired tests between methods; then the
-recorded scenes. It leaves results.json, error distributions and maps in its folder. What has been
-measured is kept there too: a broken run goes on where it stopped.
+bootstrap interval, the paper's values beside it, and paired tests between methods; then the
+recorded scenes. It leaves results.json, error distributions and maps in its folder. Estimates are
+cached there too: a broken run goes on where it stopped.
 
 The sets `hard` and `easy` are the paper's ReverbSim as its text and as its authors' code have it;
 `real` is of rooms with furniture, noise and imperfect devices (presets.py). Each number of
@@ -14,18 +14,21 @@ microphones takes the smallest stored set that has as many, and of its scenes th
 """
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 import json
 import os
 from pathlib import Path
 import platform
 import sys
+from typing import Any
 
 from nsrp_ros.core.model_files import find_weights
 from nsrp_ros.core.model_files import model_folders
-from nsrp_ros.datasets.libri_adhoc40 import cut_windows
-from nsrp_ros.datasets.libri_adhoc40 import RecordedError
-from nsrp_ros.datasets.libri_adhoc40 import shared_recordings
+from nsrp_ros.datasets.recordings import cut_windows
+from nsrp_ros.datasets.recordings import RecordingError
+from nsrp_ros.datasets.recordings import shared_recordings
 from nsrp_ros.datasets.storage import load
 from nsrp_ros.evaluation.baselines.ngcc_checkout import VARIABLE
 from nsrp_ros.evaluation.baselines.ngcc_phat import NGCC_PHAT
@@ -37,14 +40,16 @@ from nsrp_ros.evaluation.method_scores import load_method
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.evaluation.metrics import paired_test
 from nsrp_ros.evaluation.metrics import summarize
-from nsrp_ros.evaluation.plots import draw_error_cdfs
-from nsrp_ros.evaluation.plots import draw_maps
-from nsrp_ros.localization.localizer import CLASSICAL
+from nsrp_ros.evaluation.plots import error_cdfs_figure
+from nsrp_ros.evaluation.plots import maps_figure
+from nsrp_ros.localization.methods import registered
 from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.simulation.presets import PRESETS
 from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
+from nsrp_ros.training.curves import save_figure
 import numpy as np
+from numpy.typing import NDArray
 
 MICS = (4, 6)
 """Numbers of microphones in the paper's table."""
@@ -52,28 +57,28 @@ ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', NGCC_PHAT, 'neural_srp', 'neural_srp
          'crnn4', 'crnn6')
 """Rows in the paper's order; other networks in models/ follow."""
 REFERENCES = ('srp_phat_2d', 'neural_srp', NGCC_PHAT)
-"""Methods that all others are tested against, as far as they take part."""
+"""Methods that all others are compared with, as far as they are evaluated."""
 NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: '
-                            'only two real ones were within reach'}
+                            'only two real ones were available'}
 
 
-def known_methods():
+def known_methods() -> list[str]:
     """List every method that can be loaded by name, in the order of the table."""
     networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
-    names = {CENTRE, *CLASSICAL, *networks}
+    names = {CENTRE, *registered(), *networks}
     if os.environ.get(VARIABLE):
         names.add(NGCC_PHAT)
     return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
 
 
-def accepts(method, n_mics):
+def accepts(method: str, n_mics: int) -> bool:
     """Tell whether a method can use that many microphones."""
-    if method in (CENTRE, NGCC_PHAT) or method in CLASSICAL:
+    if method in (CENTRE, NGCC_PHAT) or method in registered():
         return True
     return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
 
 
-def find_set(data, preset, n_mics):
+def find_set(data: Path, preset: str, n_mics: int) -> Path | None:
     """
     Find the test set that has enough microphones.
 
@@ -84,8 +89,8 @@ def find_set(data, preset, n_mics):
     preset : str
         See `presets.PRESETS`.
     n_mics : int
-        How many are wanted. The paper's sets have six, from which those with fewer are taken, so
-        that smaller sets are passed over.
+        How many are wanted. Fewer than six are the first ones of the paper's sets of six, so that
+        smaller sets are used only where there is none of six or more.
 
     Returns
     -------
@@ -93,16 +98,20 @@ def find_set(data, preset, n_mics):
         The smallest set of `n_mics` microphones or more, and of six or more if there is one.
 
     """
-    sizes = {}
+    sizes: dict[int, Path] = {}
     for manifest in data.glob(f'{preset}-*-test/manifest.json'):
         size = manifest.parent.name.removeprefix(f'{preset}-').removesuffix('-test')
         if size.isdecimal() and int(size) >= n_mics:
             sizes[int(size)] = manifest.parent
-    chosen = min(sizes, key=lambda size: (size < MICS[-1], size), default=None)
-    return sizes.get(chosen)
+    if not sizes:
+        return None
+    return sizes[min(sizes, key=lambda size: (size < MICS[-1], size))]
 
 
-def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, device='cpu'):
+def evaluate_set(title: str, key: tuple[str, int], scenes: Scenes, data_checksum: str,
+                 methods: Sequence[str], cache: Path | None, limit: int | None = None,
+                 device: str = 'cpu',
+                 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """
     Score methods on one set and print its part of the table.
 
@@ -115,20 +124,21 @@ def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, 
     scenes : Scenes
         Of NumPy arrays.
     data_checksum : str
-        See `scoring.score`.
+        See `method_scores.score`.
     methods : list of str
-        Which of them cannot use this number of microphones is left out.
+        Those that cannot use this number of microphones are left out.
     cache, limit, device :
-        See `scoring.score`.
+        See `method_scores.score`.
 
     Returns
     -------
     tuple of dict
-        What goes into results.json, and each method's errors.
+        The entry for results.json, and each method's errors.
 
     """
     n_mics = scenes.mic_positions.shape[1]
-    errors, rows = {}, {}
+    errors: dict[str, NDArray[np.float64]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for method in methods:
         if accepts(method, n_mics):
             scores = score(method, scenes, data_checksum, cache, limit, device)
@@ -141,18 +151,18 @@ def evaluate_set(title, key, scenes, data_checksum, methods, cache, limit=None, 
           f'{"paper: mean":>14}{"std":>6}')
     for method, row in rows.items():
         low, high = row['interval']
-        paper = PUBLISHED.get(key, {}).get(method)
+        published = PUBLISHED.get(key, {}).get(method)
         print(f'{Path(method).stem:<18}{row["mean"]:7.2f}{f"{low:.2f} to {high:.2f}":>16}'
               f'{row["std"]:7.2f}{row["median"]:8.2f}{row["below_half"]:9.1%}'
               f'{row["below_one"]:8.1%}'
-              + (f'{paper[0]:14.2f}{paper[1]:6.2f}' if paper else ''))
+              + (f'{published[0]:14.2f}{published[1]:6.2f}' if published else ''))
     tests = compare(errors)
     return {'title': title, 'n_mics': n_mics, 'checksum': data_checksum, 'rows': rows,
             'paired': tests}, errors
 
 
-def compare(errors):
-    """Test every method against the references, print it, and return it for results.json."""
+def compare(errors: Mapping[str, NDArray[np.floating]]) -> list[dict[str, Any]]:
+    """Test every method against the references; print the tests and return them for JSON."""
     tests = []
     for reference in REFERENCES:
         for method in errors:
@@ -168,42 +178,43 @@ def compare(errors):
     return tests
 
 
-def recorded_set():
-    """Return the shared recordings as scenes, all windows; None, and a sentence, without them."""
+def recorded_set() -> Scenes | None:
+    """Return all windows of the shared recordings; print a sentence and return None without."""
     try:
         return cut_windows(shared_recordings())
-    except RecordedError as error:
+    except RecordingError as error:
         print(f'\nrecorded scenes are left out: {error}')
         return None
 
 
-def draw_examples(scenes, methods, picture, device, count=2):
+def draw_examples(scenes: Scenes, methods: Sequence[str], picture: Path, device: str,
+                  count: int = 2) -> None:
     """Draw the first scenes' maps by several methods, like the paper's Fig. 1."""
-    some = Scenes(*(np.array(array[:count]) for array in (
-        scenes.signals, scenes.mic_positions, scenes.source_position, scenes.room_dims)),
-        scenes.sample_rate)
+    signals, mic_positions, source_position, room_dims = (np.array(array[:count]) for array in (
+        scenes.signals, scenes.mic_positions, scenes.source_position, scenes.room_dims))
+    some = Scenes(signals, mic_positions, source_position, room_dims, scenes.sample_rate)
     methods = [m for m in methods
                if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
     localizers = [load_method(m, device) for m in methods]
     estimates = [[localizer.locate(some.signals[k], some.sample_rate, some.mic_positions[k],
                                    some.room_dims[k]) for localizer in localizers]
                  for k in range(len(some))]
-    draw_maps(some, methods, estimates, picture)
+    save_figure(maps_figure(some, methods, estimates), picture)
 
 
-def _simulator(preset):
-    """Return the option of `dataset` that rooms which are not ideal need."""
+def _simulator_option(preset: str) -> str:
+    """Return the option of `generate` that realistic rooms need."""
     return '' if isinstance(PRESETS.get(preset), RoomConfig) else ' --simulator torch'
 
 
-def main(arguments=None):
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.evaluation.evaluate', description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('methods', nargs='*', help='what Localizer.load takes, and `centre`, the middle of the '
-                                   'room (default: all that there are)')
+    add('methods', nargs='*', help='what Localizer.load takes, and `centre`, the centre of the '
+                                   'room (default: all methods)')
     add('--data', type=Path, default=Path('data'), help='folder of the test sets (data)')
     add('--sets', nargs='+', default=['hard', 'easy'], help='default: %(default)s')
     add('--mics', type=int, nargs='+', default=MICS,
@@ -215,20 +226,21 @@ def main(arguments=None):
     methods = options.methods or known_methods()
     folders = {(preset, n_mics): find_set(options.data, preset, n_mics)
                for preset in options.sets for n_mics in options.mics}
-    missing = {}
+    missing: dict[str, int] = {}
     for (preset, n_mics), folder in folders.items():
         if folder is None:
             missing[preset] = max(missing.get(preset, MICS[-1]), n_mics)
     if missing:
         print('test sets are missing; make them, seeded and resumable, by\n' + '\n'.join(
             f'    python -m nsrp_ros.datasets.generate {preset} --split test --mics {n_mics} '
-            f'--jobs 2 --out {options.data}' + _simulator(preset)
+            f'--jobs 2 --out {options.data}' + _simulator_option(preset)
             for preset, n_mics in missing.items()), file=sys.stderr)
         return 1
 
     options.out.mkdir(parents=True, exist_ok=True)
     results, cache = [], options.out / 'cache'
     for (preset, n_mics), folder in folders.items():
+        assert folder is not None  # or it would be missing
         manifest = json.loads((folder / 'manifest.json').read_text())
         scenes = load(folder, n_mics)
         name = 'reverb_sim' if preset in ('hard', 'easy') else preset
@@ -236,18 +248,19 @@ def main(arguments=None):
             f'{preset} rooms', (name, n_mics), scenes, manifest['sha256'], methods, cache,
             options.limit, options.device)
         results.append(result)
-        draw_error_cdfs(errors, f'{preset} rooms, {n_mics} microphones',
-                        options.out / f'errors-{preset}-{n_mics}.png')
+        save_figure(error_cdfs_figure(errors, f'{preset} rooms, {n_mics} microphones'),
+                    options.out / f'errors-{preset}-{n_mics}.png')
         draw_examples(scenes, methods, options.out / f'maps-{preset}-{n_mics}.png',
                       options.device)
-    scenes = recorded_set()
-    if scenes is not None:
-        n_mics = scenes.mic_positions.shape[1]
-        result, _ = evaluate_set('recorded scenes', ('recorded', n_mics), scenes,
-                                 checksum(scenes), methods, cache, None, options.device)
+    recorded = recorded_set()
+    if recorded is not None:
+        n_mics = recorded.mic_positions.shape[1]
+        result, _ = evaluate_set('recorded scenes', ('recorded', n_mics), recorded,
+                                 checksum(recorded), methods, cache, None, options.device)
         results.append(result)
-        draw_examples(scenes.take(np.unique(scenes.source_position, axis=0, return_index=True)[1]),
-                      methods, options.out / 'maps-recorded.png', options.device)
+        first = np.unique(recorded.source_position, axis=0, return_index=True)[1]
+        draw_examples(recorded.take(first), methods, options.out / 'maps-recorded.png',
+                      options.device)
     for method in methods:
         if method in NOTES:
             print(f'\n{method}: {NOTES[method]}')

@@ -1,5 +1,5 @@
 """
-Judge methods by responses that were measured in a real room, for validation only.
+Evaluate methods with impulse responses measured in a real room, for validation only.
 
     git clone https://github.com/Chutlhu/dEchorate /somewhere/dEchorate
     python -m nsrp_ros.evaluation.measured_room \
@@ -8,21 +8,22 @@ Judge methods by responses that were measured in a real room, for validation onl
 That file of the dEchorate project (Di Carlo et al. 2021) holds the responses of twelve
 microphones, two on each of six stands, to one directional loudspeaker in a room of 5.7 x 6.0 x
 2.4 m with five reflecting surfaces, and where all of them were. Windows of speech are played
-through them, with one microphone of each stand; rooms are mirrored and turned at random, so that
-the one place of the loudspeaker cannot be guessed. All windows share that place: they tell of
-one room and not of rooms in general, and their intervals are too narrow for more.
+through them, with one microphone of each stand; rooms are mirrored and rotated at random, so that
+the one place of the loudspeaker cannot be guessed. All windows share that place: the results and
+their intervals hold for one room, not for rooms in general.
 
-Three of the responses are stored with the opposite sign of the others; `--polarity mended` turns
-them, `as stored` plays them as microphones whose wires are swapped.
+Three of the responses are stored with the opposite sign of the others; `--polarity mended` inverts
+them, `as stored` keeps them, as if those microphones had swapped wires.
 """
 
 import argparse
+from collections.abc import Sequence
 import json
 from pathlib import Path
 
+from nsrp_ros.datasets.dechorate import correct_polarity
 from nsrp_ros.datasets.dechorate import make_windows
 from nsrp_ros.datasets.dechorate import read_responses
-from nsrp_ros.datasets.dechorate import upright
 from nsrp_ros.evaluation.method_scores import CENTRE
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.evaluation.metrics import summarize
@@ -34,7 +35,7 @@ POLARITIES = ('mended', 'as stored')
 METHODS = (CENTRE, 'srp_phat', 'neural_srp', 'backprojection')
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.evaluation.measured_room', description=__doc__,
@@ -55,8 +56,8 @@ def main(arguments=None):
     bank, voice = find_speech('auto', TALKERS['val'])
     results = []
     for polarity in options.polarity:
-        played = upright(responses) if polarity == 'mended' else responses
-        scenes = make_windows(played, mics, source, bank, options.windows)
+        chosen = correct_polarity(responses) if polarity == 'mended' else responses
+        scenes = make_windows(chosen, mics, source, bank, options.windows)
         for n_mics in options.mics:
             some = scenes.with_microphones(slice(n_mics))
             for method in options.methods:

@@ -1,11 +1,12 @@
 """
-Run a method over scenes through `Localizer.locate`, remembering what has been measured.
+Run a method over scenes through `Localizer`, and cache its estimates.
 
-A score depends on the method (its weights or settings) and on the data, by checksum; it is kept
-in a cache folder under both, so that a broken run goes on where it stopped and a longer one
-begins with the shorter one's scenes.
+They depend on the method (its weights or settings) and on the data, by checksum; they are kept in
+a cache folder under both, so that a broken run goes on where it stopped and a longer one begins
+with the shorter one's scenes.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
@@ -21,22 +22,24 @@ from nsrp_ros.evaluation.baselines.ngcc_checkout import load_network
 from nsrp_ros.evaluation.baselines.ngcc_phat import NGCC_PHAT
 from nsrp_ros.evaluation.baselines.ngcc_phat import NgccPhat
 from nsrp_ros.evaluation.metrics import position_errors
-from nsrp_ros.localization.backprojection.approximations import Shortcuts
-from nsrp_ros.localization.localizer import CLASSICAL
+from nsrp_ros.localization.backprojection.approximations import Approximations
 from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.localization.methods import registered
 from nsrp_ros.networks.checkpoint import load_checkpoint
+from nsrp_ros.simulation.scenes import Scenes
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 CENTRE = 'centre'
-"""The method that knows nothing: every talker is in the middle of the room."""
+"""The trivial baseline: every estimate is the centre of the room."""
 _CACHED_EVERY = 25  # scenes between two writes
 
 
 @dataclass(frozen=True)
 class Scores:
     """
-    What one method did on n scenes.
+    Estimates of one method on n scenes.
 
     Attributes
     ----------
@@ -47,32 +50,32 @@ class Scores:
 
     """
 
-    positions: np.ndarray
-    prominences: np.ndarray
+    positions: NDArray[np.float64]
+    prominences: NDArray[np.float64]
 
-    def errors(self, source_positions):
+    def errors(self, source_positions: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the distances to sources (n, 3) on the floor plan, metres."""
         return position_errors(self.positions, source_positions[:len(self.positions)])
 
 
-def load_method(method, device='cpu'):
+def load_method(method: str, device: str = 'cpu') -> Localizer:
     """Load what `Localizer.load` takes, or the baseline that needs the user's own clone."""
     if method == NGCC_PHAT:
         return Localizer(NgccPhat(load_network(), device=device))
     return Localizer.load(method, device)
 
 
-def fingerprint(method):
+def fingerprint(method: str) -> str:
     """
-    Return a checksum of all that decides where a method locates.
+    Return a checksum of everything that decides where a method locates.
 
-    That is everything but its confidence model: the settings and, of a network, the weights and
-    what is left out on a CPU.
+    That is everything except its confidence model: the settings and, of a network, the weights
+    and the approximations on a CPU.
     """
     if method == CENTRE:
         return CENTRE
-    if method in CLASSICAL:
-        config, tensors = CLASSICAL[method], {}
+    if method in registered():
+        config, tensors = Localizer.load(method).config, {}
     elif method == NGCC_PHAT:
         baseline = NgccPhat(load_network())
         config, tensors = baseline.config, baseline.weights
@@ -81,14 +84,14 @@ def fingerprint(method):
         config, tensors = network.config, network.state_dict()
     settings = asdict(replace(config, confidence=Confidence()))
     if isinstance(config, BackprojectionConfig):
-        settings['shortcuts'] = asdict(Shortcuts())
+        settings['shortcuts'] = asdict(Approximations())
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for tensor in tensors.values():
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def checksum(scenes):
+def checksum(scenes: Scenes) -> str:
     """Return the checksum of scenes that have no manifest."""
     digest = hashlib.sha256(str(scenes.sample_rate).encode())
     for array in (scenes.signals, scenes.mic_positions, scenes.source_position,
@@ -97,7 +100,9 @@ def checksum(scenes):
     return digest.hexdigest()
 
 
-def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', localizer=None):
+def score(method: str, scenes: Scenes, data_checksum: str, cache: Path | None = None,
+          limit: int | None = None, device: str = 'cpu',
+          localizer: Localizer | None = None) -> Scores:
     """
     Locate the talkers of scenes.
 
@@ -110,13 +115,13 @@ def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', l
     data_checksum : str
         Of the scenes as they are stored, for the cache.
     cache : pathlib.Path, optional
-        Folder of what has been measured.
+        Folder of cached estimates.
     limit : int, optional
         Only so many first scenes.
     device : str
         For networks.
     localizer : Localizer, optional
-        The method itself where it is not to be loaded by name; then nothing is cached.
+        The method itself instead of loading it by name; then nothing is cached.
 
     Returns
     -------
@@ -147,7 +152,8 @@ def score(method, scenes, data_checksum, cache=None, limit=None, device='cpu', l
     return Scores(table[:, :2], table[:, 2])
 
 
-def _locate(localizer, scenes, numbers, bar):
+def _locate(localizer: Localizer, scenes: Scenes, numbers: range,
+            bar: tqdm) -> list[NDArray[np.float64]]:
     """Locate the talkers of some scenes: a row (x, y, prominence) of each."""
     # Copies, because memory-mapped arrays are read-only, which torch warns about.
     windows = [(np.array(scenes.signals[k]), scenes.sample_rate,
@@ -155,13 +161,13 @@ def _locate(localizer, scenes, numbers, bar):
                for k in numbers]
     rows = []
     for estimate in localizer.locate_all(windows):
-        rows.append([*estimate.position, peak_prominence(estimate.likelihood_map)])
+        rows.append(np.array([*estimate.position, peak_prominence(estimate.likelihood_map)]))
         bar.update()
     return rows
 
 
-def _write(path, rows):
-    """Replace a cache file at once, so that a break leaves the old one."""
+def _write(path: Path, rows: Sequence[NDArray[np.float64]]) -> None:
+    """Replace a cache file at once, so that an interruption leaves the old one."""
     part = path.with_suffix('.part.npy')
     np.save(part, np.array(rows))
     part.replace(path)

@@ -1,22 +1,25 @@
 """
-What a result is worth: errors in metres, their summary with intervals, tests, calibration.
+Metrics: errors in metres, their summary with intervals, paired tests, calibration.
 
 Pure functions of arrays. Errors are distances on the floor plan, as in the paper's section VI;
 estimates that are equal to the truth score 0 m, and a mean is given with its 95 % interval.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from scipy import stats
 
 N_RESAMPLES = 2000
 """Bootstrap resamples of an interval."""
 
 
-def position_errors(positions, source_positions):
+def position_errors(positions: ArrayLike, source_positions: ArrayLike) -> NDArray[np.float64]:
     """
-    Measure how far estimates are from the truth on the floor plan.
+    Compute the distances of estimates from the truth on the floor plan.
 
     Parameters
     ----------
@@ -35,7 +38,8 @@ def position_errors(positions, source_positions):
     return np.linalg.norm(positions[:, :2] - sources[:, :2], axis=1)
 
 
-def bootstrap_interval(values, generator, level=0.95):
+def bootstrap_interval(values: ArrayLike, generator: np.random.Generator,
+                       level: float = 0.95) -> tuple[float, float]:
     """
     Bound the mean of the population that values were drawn from, by the percentile bootstrap.
 
@@ -72,14 +76,14 @@ class Summary:
 
     count: int
     mean: float
-    interval: tuple
+    interval: tuple[float, float]
     std: float
     median: float
     below_half: float
     below_one: float
 
 
-def summarize(errors, generator):
+def summarize(errors: ArrayLike, generator: np.random.Generator) -> Summary:
     """
     Summarize errors as a row of the paper's Table I, and more.
 
@@ -115,12 +119,13 @@ class PairedTest:
     """
 
     difference: float
-    interval: tuple
+    interval: tuple[float, float]
     cut: float
     p_value: float
 
 
-def paired_test(errors, reference_errors, generator):
+def paired_test(errors: ArrayLike, reference_errors: ArrayLike,
+                generator: np.random.Generator) -> PairedTest:
     """
     Compare two methods scene by scene.
 
@@ -146,9 +151,10 @@ def paired_test(errors, reference_errors, generator):
                       float(1 - errors.mean() / reference.mean()), p_value)
 
 
-def reliability(confidences, right, n_bins=10):
+def reliability(confidences: ArrayLike, right: ArrayLike,
+                n_bins: int = 10) -> list[tuple[float, float, int]]:
     """
-    Set confidences against how often they were right, in bins of equally many estimates.
+    Compare confidences with how often they were right, in bins of equally many estimates.
 
     Parameters
     ----------
@@ -173,7 +179,7 @@ def reliability(confidences, right, n_bins=10):
     return [(float(confidences[p].mean()), float(right[p].mean()), len(p)) for p in parts]
 
 
-def expected_calibration_error(table):
+def expected_calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
     """Return the mean gap between confidence and share right over a reliability table."""
     mean, share, count = np.array(table, dtype=float).T
     return float(np.sum(count * np.abs(mean - share)) / count.sum())

@@ -1,15 +1,26 @@
-"""Pictures of training and evaluation: targets, curves, error distributions, maps, reliability."""
+"""Figures of evaluation: error distributions, maps, reliability, robustness, detection."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
-from nsrp_ros.evaluation.detection_metrics import curve
-from nsrp_ros.training.curves import save_figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.evaluation.detection_metrics import roc_curve
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.training.curves import show_floor
 import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from nsrp_ros.evaluation.scenarios.conditions import Family
 
 
-def draw_error_cdfs(errors, title, picture):
+def error_cdfs_figure(errors: Mapping[str, NDArray[np.floating]], title: str) -> Figure:
     """
     Draw the share of scenes below every error.
 
@@ -19,8 +30,11 @@ def draw_error_cdfs(errors, title, picture):
         Methods and their errors (n,), metres.
     title : str
         Of the picture.
-    picture : path
-        File to write.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line for each method.
 
     """
     figure, axes = plt.subplots(figsize=(6, 4.2), layout='constrained')
@@ -29,10 +43,11 @@ def draw_error_cdfs(errors, title, picture):
     axes.set(title=title, xlabel='error (m)', ylabel='share of rooms', xlim=(0, 5), ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend()
-    save_figure(figure, picture)
+    return figure
 
 
-def draw_maps(scenes, methods, estimates, picture):
+def maps_figure(scenes: Scenes, methods: Sequence[str],
+                estimates: Sequence[Sequence[Estimate]]) -> Figure:
     """
     Draw methods' maps of some scenes, like the paper's Fig. 1: a row a scene.
 
@@ -44,8 +59,11 @@ def draw_maps(scenes, methods, estimates, picture):
         Column titles.
     estimates : list of list of Estimate
         For each scene, each method's.
-    picture : path
-        File to write.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With S rows of axes, one for each method.
 
     """
     figure, grid = plt.subplots(len(scenes), len(methods), squeeze=False, layout='constrained',
@@ -60,10 +78,10 @@ def draw_maps(scenes, methods, estimates, picture):
             axes.plot(*source[:2], 'r*', markersize=12)
             axes.plot(*estimate.position, 'm+', markersize=12, markeredgewidth=2)
     figure.suptitle('squares: microphones, star: talker, cross: estimate')
-    save_figure(figure, picture)
+    return figure
 
 
-def draw_reliability(tables, picture):
+def reliability_figure(tables: Mapping[str, Sequence[tuple[float, float, int]]]) -> Figure:
     """
     Draw how often estimates of each confidence are right.
 
@@ -71,8 +89,11 @@ def draw_reliability(tables, picture):
     ----------
     tables : dict of str to list of tuple
         For each method, (mean confidence, share right, count) of each bin.
-    picture : path
-        File to write.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line for each method, beside that of perfect calibration.
 
     """
     figure, axes = plt.subplots(figsize=(5, 4.6), layout='constrained')
@@ -83,19 +104,23 @@ def draw_reliability(tables, picture):
     axes.set(xlabel='confidence', ylabel='share within 0.5 m', xlim=(0, 1), ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend()
-    save_figure(figure, picture)
+    return figure
 
 
-def draw_conditions(measured, picture):
+def conditions_figure(
+        measured: Sequence[tuple['Family', Sequence[Mapping[str, Any]]]]) -> Figure:
     """
     Draw mean errors with their 95 % intervals against families' conditions, a line a method.
 
     Parameters
     ----------
     measured : list of tuple
-        Families, see conditions.py, each with its rows, see `robustness.measure`.
-    picture : path
-        File to write.
+        Families, see conditions.py, each with its rows, see `robustness.score_family`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With axes for each family.
 
     """
     columns = min(len(measured), 3)
@@ -103,19 +128,19 @@ def draw_conditions(measured, picture):
     figure, grid = plt.subplots(n_rows, columns, squeeze=False, layout='constrained',
                                 figsize=(1.5 + 4.5 * columns, 0.6 + 3.6 * n_rows))
     for axes, (family, rows) in zip(grid.flat, measured):
-        _conditions(axes, family, rows)
+        _draw_family(axes, family, rows)
     for axes in grid.flat[len(measured):]:
         axes.set_axis_off()
-    save_figure(figure, picture)
+    return figure
 
 
-def _conditions(axes, family, rows):
+def _draw_family(axes: Axes, family: 'Family', rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw one family."""
     for method in dict.fromkeys(method for row in rows for method in row['methods']):
-        shown = [row for row in rows if method in row['methods']]
-        value = [row['value'] for row in shown]
-        mean = [row['methods'][method]['mean'] for row in shown]
-        low, high = np.array([row['methods'][method]['interval'] for row in shown]).T
+        accepted = [row for row in rows if method in row['methods']]
+        value = [row['value'] for row in accepted]
+        mean = [row['methods'][method]['mean'] for row in accepted]
+        low, high = np.array([row['methods'][method]['interval'] for row in accepted]).T
         if family.axis:
             [line] = axes.plot(value, mean, 'o-', label=Path(method).stem)
             axes.fill_between(value, low, high, color=line.get_color(), alpha=0.2)
@@ -133,22 +158,26 @@ def _conditions(axes, family, rows):
     axes.legend()
 
 
-def draw_detection(confidences, picture):
+def detection_figure(
+        confidences: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating]]]) -> Figure:
     """
-    Draw how well talkers are told from silence: curves of all methods, then each's histograms.
+    Draw how well talkers are detected: curves of all methods, then each one's histograms.
 
     Parameters
     ----------
     confidences : dict of str to tuple of numpy.ndarray
         For each method, those of silent and those of talking windows.
-    picture : path
-        File to write.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With axes for the curves, then for each method.
 
     """
     figure, row = plt.subplots(1, 1 + len(confidences), layout='constrained',
                                figsize=(4.4 + 3.2 * len(confidences), 3.8))
     for method, (silent, talking) in confidences.items():
-        row[0].plot(*curve(silent, talking), label=Path(method).stem)
+        row[0].plot(*roc_curve(silent, talking), label=Path(method).stem)
     row[0].plot([0, 1], [0, 1], 'k:')
     row[0].set(title='talkers against silence', xlabel='share of false alarms',
                ylabel='share of talkers detected', xlim=(0, 1), ylim=(0, 1))
@@ -158,19 +187,22 @@ def draw_detection(confidences, picture):
             axes.hist(values, np.linspace(0, 1, 26), density=True, alpha=0.6, label=label)
         axes.set(title=Path(method).stem, xlabel='confidence', yticks=[], xlim=(0, 1))
         axes.legend()
-    save_figure(figure, picture)
+    return figure
 
 
-def draw_regions(found, picture):
+def regions_figure(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """
-    Draw how many sources are inside posterior regions, with 95 % intervals.
+    Draw how many sources are inside credible regions, with 95 % intervals.
 
     Parameters
     ----------
     found : dict of str to list of dict
-        For each set of rooms, what `regions.measure` returned.
-    picture : path
-        File to write.
+        For each set of rooms, what `credible_regions.measure_coverage` returned.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A line for each set, beside that of perfect calibration.
 
     """
     figure, axes = plt.subplots(figsize=(7.5, 4.6), layout='constrained')
@@ -179,20 +211,21 @@ def draw_regions(found, picture):
         level = np.array([row['level'] for row in rows])
         share = np.array([row['inside'] for row in rows])
         low, high = np.array([row['interval'] for row in rows]).T
-        # A little aside, so that the intervals of one level do not hide each other.
-        aside = 0.003 * (k - (len(found) - 1) / 2)
-        axes.errorbar(level + aside, share, [share - low, high - share], fmt='o-', capsize=2,
+        # Shifted a little, so that the intervals of one level do not hide each other.
+        shift = 0.003 * (k - (len(found) - 1) / 2)
+        axes.errorbar(level + shift, share, [share - low, high - share], fmt='o-', capsize=2,
                       markersize=3, linewidth=1, label=title)
     axes.set(xlabel='probability that a region holds', ylabel='share of sources inside',
              xlim=(0.4, 1), ylim=(0.2, 1))
     axes.grid(alpha=0.3)
     axes.legend(bbox_to_anchor=(1, 1), loc='upper left')
-    save_figure(figure, picture)
+    return figure
 
 
-def draw_bars(values, label, picture):
+def bars_figure(values: Mapping[str, Mapping[str, tuple[float, float, float]]],
+                label: str) -> Figure:
     """
-    Draw groups of bars with intervals, a group for each row.
+    Draw groups of bars with intervals, a group for each row, from top to bottom.
 
     Parameters
     ----------
@@ -200,8 +233,6 @@ def draw_bars(values, label, picture):
         Rows, kinds, and for each the value and the lower and upper end of its interval.
     label : str
         What is drawn, with its unit.
-    picture : path
-        File to write.
 
     """
     kinds = list(next(iter(values.values())))
@@ -215,4 +246,4 @@ def draw_bars(values, label, picture):
     axes.invert_yaxis()
     axes.set_xlabel(label)
     axes.legend(fontsize='small')
-    save_figure(figure, picture)
+    return figure

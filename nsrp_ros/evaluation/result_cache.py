@@ -1,17 +1,23 @@
-"""Measure scene by scene, and keep what has been measured: a broken job goes on."""
+"""Results of measurements scene by scene, kept in files so that a broken job can go on."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-_KEPT_EVERY = 25  # rows between two writes
+_SAVED_EVERY = 25  # rows between two writes
 
 
-def remember(measure, n, key, cache=None, description='', unit='room'):
+def cached(measure: Callable[[int], Sequence[float]], n: int, key: str,
+           cache: str | os.PathLike[str] | None = None, description: str = '',
+           unit: str = 'room') -> NDArray[np.float64]:
     """
-    Measure a row of numbers for each of n scenes.
+    Measure a row of numbers for each of n scenes, unless that has been done.
 
     Parameters
     ----------
@@ -20,16 +26,16 @@ def remember(measure, n, key, cache=None, description='', unit='room'):
     n : int
         How many.
     key : str
-        All that the numbers depend on but the index.
+        Everything that the numbers depend on except the index.
     cache : path, optional
-        Folder in which they are kept.
+        Folder in which they are kept; without it nothing is.
     description, unit : str
         Of the progress bar.
 
     Returns
     -------
     numpy.ndarray
-        Shape (n, c). A longer job begins with what a shorter one has left.
+        Shape (n, c). A longer job begins with the rows that a shorter one has left.
 
     """
     path = None
@@ -41,8 +47,8 @@ def remember(measure, n, key, cache=None, description='', unit='room'):
         for k in tqdm(range(len(rows), n), initial=len(rows), total=n, unit=unit,
                       desc=description):
             rows.append(np.asarray(measure(k), dtype=np.float64))
-            if path is not None and (len(rows) % _KEPT_EVERY == 0 or len(rows) == n):
-                part = path.with_suffix('.part.npy')  # a break leaves the old file
+            if path is not None and (len(rows) % _SAVED_EVERY == 0 or len(rows) == n):
+                part = path.with_suffix('.part.npy')  # an interruption leaves the old file
                 np.save(part, np.array(rows))
                 part.replace(path)
     return np.array(rows[:n])

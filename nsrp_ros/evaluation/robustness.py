@@ -5,35 +5,43 @@ How errors grow as conditions worsen: a table and a picture for each family of c
 
 Every family changes one thing (conditions.py): noise, babble, reverberation, latencies, drifting
 clocks, wrong positions, a broken microphone, wrong room dimensions, a walking talker, furniture,
-rooms that are no boxes. It leaves results.json, a picture for each family, and tables.md, which
-can be pasted into a model card. What has been measured is kept: a broken run goes on where it
-stopped, and a second one measures only what changed.
+polygonal rooms. It leaves results.json, a picture for each family, and tables.md, which can be
+pasted into a model card. Estimates are cached: a broken run goes on where it stopped, and a second
+one measures only what changed.
 """
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 import json
 from pathlib import Path
 import platform
 import sys
+from typing import Any
 
 from nsrp_ros.evaluation.evaluate import accepts
 from nsrp_ros.evaluation.method_scores import checksum
 from nsrp_ros.evaluation.method_scores import fingerprint
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.evaluation.metrics import summarize
-from nsrp_ros.evaluation.plots import draw_conditions
+from nsrp_ros.evaluation.plots import conditions_figure
 from nsrp_ros.evaluation.scenarios.conditions import BASES
 from nsrp_ros.evaluation.scenarios.conditions import families
+from nsrp_ros.evaluation.scenarios.conditions import Family
 from nsrp_ros.simulation.speech.bank import find_speech
+from nsrp_ros.simulation.speech.bank import SpeechBank
 from nsrp_ros.simulation.speech.bank import TALKERS
+from nsrp_ros.training.curves import save_figure
 import numpy as np
 
 METHODS = ('srp_phat', 'neural_srp', 'backprojection')
 COMMAND = 'python -m nsrp_ros.evaluation.robustness'
 
 
-def measure(family, methods, n_mics, n_rooms, bank, cache=None, seed=0, device='cpu'):
+def score_family(family: Family, methods: Sequence[str], n_mics: int, n_rooms: int,
+                 bank: SpeechBank, cache: Path | None = None, seed: int = 0,
+                 device: str = 'cpu') -> list[dict[str, Any]]:
     """
     Score methods under all conditions of a family.
 
@@ -46,9 +54,9 @@ def measure(family, methods, n_mics, n_rooms, bank, cache=None, seed=0, device='
     n_mics, n_rooms : int
         M and B of each condition.
     bank : SpeechBank
-        What is said.
+        Speech of the talkers.
     cache : pathlib.Path, optional
-        See `scoring.score`.
+        See `method_scores.score`.
     seed : int
         Of the scenes.
     device : str
@@ -65,19 +73,19 @@ def measure(family, methods, n_mics, n_rooms, bank, cache=None, seed=0, device='
     for condition in family.conditions:
         print(f'{family.name}: {condition.label}', flush=True)
         scenes = condition.make(n_mics, n_rooms, bank, seed)
-        known = checksum(scenes)
-        heard_with = scenes.mic_positions.shape[1]
-        scores = {method: score(method, scenes, known, cache, device=device)
-                  for method in methods if accepts(method, heard_with)}
-        rows.append({'label': condition.label, 'value': condition.value, 'checksum': known,
-                     'n_mics': heard_with,
+        data_checksum = checksum(scenes)
+        n_left = scenes.mic_positions.shape[1]
+        scores = {method: score(method, scenes, data_checksum, cache, device=device)
+                  for method in methods if accepts(method, n_left)}
+        rows.append({'label': condition.label, 'value': condition.value,
+                     'checksum': data_checksum, 'n_mics': n_left,
                      'methods': {method: asdict(summarize(found.errors(scenes.source_position),
                                                           np.random.default_rng(0)))
                                  for method, found in scores.items()}})
     return rows
 
 
-def table(family, rows, picture=None):
+def table(family: Family, rows: Sequence[Mapping[str, Any]], picture: str | None = None) -> str:
     """
     Write a family as Markdown.
 
@@ -86,7 +94,7 @@ def table(family, rows, picture=None):
     family : Family
         See conditions.py.
     rows : list of dict
-        See `measure`.
+        See `score_family`.
     picture : str, optional
         File name to show below.
 
@@ -109,8 +117,8 @@ def table(family, rows, picture=None):
     return '\n'.join(lines) + '\n'
 
 
-def _cell(summary):
-    """Say a summary in a table's cell: mean, its interval, share within half a metre."""
+def _cell(summary: Mapping[str, Any] | None) -> str:
+    """Write a table's cell: the mean, its interval, and the share within half a metre."""
     if summary is None:
         return ''
     low, high = summary['interval']
@@ -118,8 +126,8 @@ def _cell(summary):
             f'{summary["below_half"]:.0%}')
 
 
-def main(arguments=None):
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -128,7 +136,7 @@ def main(arguments=None):
     add('--families', nargs='+', choices=sorted(families()), metavar='FAMILY',
         help='only these: ' + ', '.join(families()))
     add('--base', choices=sorted(BASES), default='hard',
-        help='what rooms are but for the condition (hard)')
+        help='kind of rooms apart from the condition (hard)')
     add('--rooms', type=int, default=100, help='of each condition (100)')
     add('--mics', type=int, default=6, help='microphones in each room (6)')
     add('--seed', type=int, default=0, help="0: the test sets' rooms (0)")
@@ -138,15 +146,16 @@ def main(arguments=None):
     add('--out', type=Path, default=Path('runs/robustness'), help='folder (runs/robustness)')
     add('--device', default='cpu', help='for networks (cpu)')
     options = parser.parse_args(arguments)
-    every = families(options.base)
-    chosen = [every[name] for name in options.families or every]
+    all_families = families(options.base)
+    chosen = [all_families[name] for name in options.families or all_families]
     bank, speech = find_speech(options.speech, TALKERS['test'], options.cache)
 
     options.out.mkdir(parents=True, exist_ok=True)
-    results = {'python': platform.python_version(), 'base': options.base, 'speech': speech,
-               'rooms': options.rooms, 'mics': options.mics, 'seed': options.seed,
-               'fingerprints': {method: fingerprint(method) for method in options.methods},
-               'families': {}}
+    results: dict[str, Any] = {
+        'python': platform.python_version(), 'base': options.base, 'speech': speech,
+        'rooms': options.rooms, 'mics': options.mics, 'seed': options.seed,
+        'fingerprints': {method: fingerprint(method) for method in options.methods},
+        'families': {}}
     command = (f'{COMMAND} {" ".join(Path(m).stem for m in options.methods)} '
                f'--base {options.base} --rooms {options.rooms} --mics {options.mics}')
     tables = [f'    {command}\n\n{options.rooms} rooms a condition, {options.mics} microphones, '
@@ -154,18 +163,18 @@ def main(arguments=None):
               'and the share of windows within 0.5 m.\n']
     measured = []
     for family in chosen:
-        rows = measure(family, options.methods, options.mics, options.rooms, bank,
-                       options.out / 'cache', options.seed, options.device)
+        rows = score_family(family, options.methods, options.mics, options.rooms, bank,
+                            options.out / 'cache', options.seed, options.device)
         results['families'][family.name] = rows
         picture = f'{options.base}-{family.name}.png'
         measured.append((family, rows))
-        draw_conditions(measured[-1:], options.out / picture)
+        save_figure(conditions_figure(measured[-1:]), options.out / picture)
         tables.append(table(family, rows, picture))
         print('\n' + table(family, rows), flush=True)
-        # After each family, so that a broken run leaves what it has.
+        # After each family, so that a broken run leaves its results.
         (options.out / 'results.json').write_text(json.dumps(results, indent=1))
         (options.out / 'tables.md').write_text('\n'.join(tables))
-    draw_conditions(measured, options.out / f'{options.base}.png')
+    save_figure(conditions_figure(measured), options.out / f'{options.base}.png')
     print(f'wrote {options.out}/results.json, tables.md and pictures')
     return 0
 

@@ -1,46 +1,56 @@
-"""Judge how talkers were followed, by GOSPA and by counting; draw some of it."""
+"""Metrics of tracking: GOSPA, misses, false tracks and identity switches; and a figure."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+import os
+from typing import Any
+from typing import TYPE_CHECKING
 
 from nsrp_ros.core.estimate import RIGHT_WITHIN
 import numpy as np
+from numpy.typing import NDArray
 from stonesoup.metricgenerator.ospametric import GOSPAMetric
 from stonesoup.types.state import State
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from nsrp_ros.simulation.conversations import Conversation
+
 CUTOFF = 1.0
-"""Metres from which on a track is not the talker's; GOSPA's c."""
+"""Distance in metres from which on a track does not belong to a talker; GOSPA's c."""
 
 
-def judge(steps):
+def judge(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
-    Judge how talkers were followed.
+    Compare the tracks of one scene with the truth.
 
     Parameters
     ----------
     steps : list of dict
-        See `tracking_scenes.follow`.
+        See `tracking.track_talkers`.
 
     Returns
     -------
     dict of list or float
-        Of windows: `gospa`, metres, and its `localisation`, `missed` and `false` parts, square
-        metres. Counts of talkers: `expected`, `misses`, `false_tracks`, `switches` where a
-        talker goes on under another number, `numbers` that there were. `errors` of the standing
-        and the walking talker, metres. Of windows in which both talk, `both`: in how many the
-        first peak is at one of them, `first_right`, and another peak at the other,
-        `second_found`.
+        For each window: `gospa`, metres, and its `localisation`, `missed` and `false` parts,
+        square metres. Counts: of `expected` talkers, `misses`, `false_tracks`, `switches` of a
+        talker to another track number, and track `numbers`. `errors` of the standing and the
+        walking talker, metres. Of the windows in which both talk, `both`: in how many the first
+        peak is at one of them, `first_right`, and another peak at the other, `second_found`.
 
     """
     metric, now = GOSPAMetric(p=2, c=CUTOFF), datetime(2000, 1, 1)  # noqa: DTZ001
-    result = {name: [] for name in ('gospa', 'localisation', 'missed', 'false')}
+    result: dict[str, Any] = {name: [] for name in ('gospa', 'localisation', 'missed', 'false')}
     result |= dict.fromkeys(('expected', 'misses', 'false_tracks', 'switches', 'both',
                              'first_right', 'second_found'), 0)
     result['errors'] = [[] for _ in steps[0]['truth']]
     state = partial(State, timestamp=now)
-    last, numbers = {}, set()
+    last: dict[int, int] = {}
+    numbers: set[int] = set()
     for step in steps:
-        known, tracks = np.flatnonzero(step['known']), list(step['tracks'].items())
+        known, tracks = np.flatnonzero(step['known']).tolist(), list(step['tracks'].items())
         numbers |= set(step['tracks'])
         _count_peaks(step, result)
         if not len(known) and not tracks:
@@ -65,8 +75,8 @@ def judge(steps):
     return result
 
 
-def _count_peaks(step, result):
-    """Count what a window's peaks say where both talk."""
+def _count_peaks(step: Mapping[str, Any], result: dict[str, Any]) -> None:
+    """Count the right peaks of a window in which both talk."""
     if not (step['talking'] > 0.5).all() or not step['peaks']:
         return
     far = np.array([np.linalg.norm(step['truth'] - p.position, axis=1) for p in step['peaks']])
@@ -75,14 +85,14 @@ def _count_peaks(step, result):
     result['second_found'] += bool((far[1:, 1 - far[0].argmin()] < RIGHT_WITHIN).any())
 
 
-def summarize(judged):
-    """Sum up scenes as a dict of plain numbers."""
+def summarize(judged: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Summarize scenes, each of them from `judge`, as a dict of plain numbers."""
     total = {name: sum(scene[name] for scene in judged) for name in (
         'expected', 'misses', 'false_tracks', 'switches', 'both', 'first_right', 'second_found')}
     stands, walks = (np.concatenate([scene['errors'][k] for scene in judged]) for k in (0, 1))
     errors = np.concatenate([stands, walks])
 
-    def mean(name):
+    def mean(name: str) -> float | None:
         return _mean(np.concatenate([scene[name] for scene in judged]))
 
     return {
@@ -101,17 +111,29 @@ def summarize(judged):
         'second_peak_found': total['second_found'] / max(total['both'], 1)}
 
 
-def _mean(values):
-    """Return a mean, or None of nothing."""
+def _mean(values: NDArray[np.floating]) -> float | None:
+    """Return the mean of an array, or None where it is empty."""
     return float(np.mean(values)) if len(values) else None
 
 
-def draw(scenes, path):
-    """Draw the first scenes (pairs of Conversation and steps): truth and tracks over time."""
-    import matplotlib
-    matplotlib.use('Agg')
+def tracks_figure(scenes: 'Sequence[tuple[Conversation, Sequence[Mapping[str, Any]]]]',
+                  ) -> 'Figure':
+    """
+    Draw truth and tracks over time.
+
+    Parameters
+    ----------
+    scenes : list of tuple
+        Conversations and their steps, see `tracking.track_talkers`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A row for each scene: x on the left, y on the right. Thin lines are where talkers are,
+        broad ones where they talk, dots are tracks.
+
+    """
     from matplotlib import pyplot
-    scenes = scenes[:4]
     figure, axes = pyplot.subplots(len(scenes), 2, figsize=(12, 3 * len(scenes)), squeeze=False,
                                    sharex='col', layout='constrained')
     for row, (conversation, steps) in zip(axes, scenes, strict=True):
@@ -133,5 +155,15 @@ def draw(scenes, path):
             row[0].legend(loc='upper right', fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel('time (s); broad: talks')
+    return figure
+
+
+def draw(scenes: 'Sequence[tuple[Conversation, Sequence[Mapping[str, Any]]]]',
+         path: str | os.PathLike[str]) -> None:
+    """Save the figure of the first four scenes; see `tracks_figure`."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    figure = tracks_figure(scenes[:4])
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

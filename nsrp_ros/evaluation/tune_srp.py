@@ -1,13 +1,14 @@
 """
-Choose the settings of srp_phat on validation rooms: a baseline should be as strong as it gets.
+Choose the settings of srp_phat on validation rooms, so that it is as strong a baseline as it can.
 
     python -m nsrp_ros.evaluation.tune_srp --limit 250
 
-prints the mean error of each rule for heights and each number of heights. What won stands in
-core/config.py.
+prints the mean error of each rule for heights and each number of heights. The best settings are
+the defaults in core/config.py.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 import json
 from pathlib import Path
@@ -20,7 +21,7 @@ from nsrp_ros.localization.srp_phat import SrpPhat
 import numpy as np
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.evaluation.tune_srp', description=__doc__,

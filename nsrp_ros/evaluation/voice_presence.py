@@ -1,56 +1,65 @@
 """
-Silence: how well windows in which nobody talks are told from those in which somebody does.
+Voice presence: how well windows with a talker are distinguished from those without.
 
     python -m nsrp_ros.evaluation.voice_presence --out runs/silence --rooms 100
 
 The detector is `Estimate.confidence`. For each method it prints the area under the receiver's
 operating characteristic, for each noise and signal-to-noise ratio, and how many talkers are
 detected when 1 % and 5 % of all silent windows give false alarms, with 95 % bootstrap intervals
-over rooms; then what each kind of silence does at these thresholds. It leaves results.json,
-tables.md and a picture; what has been measured is kept.
+over rooms; then the false alarms of each kind of silence at these thresholds. It leaves
+results.json, tables.md and a picture; confidences are cached.
 """
 
 import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import partial
 import json
 from pathlib import Path
 import sys
+from typing import Any
 
+from nsrp_ros.evaluation.detection_metrics import alarm_threshold
 from nsrp_ros.evaluation.detection_metrics import area_under_curve
-from nsrp_ros.evaluation.detection_metrics import over_rooms
-from nsrp_ros.evaluation.detection_metrics import rate
-from nsrp_ros.evaluation.detection_metrics import threshold
+from nsrp_ros.evaluation.detection_metrics import bootstrap_over_rooms
+from nsrp_ros.evaluation.detection_metrics import share_above
 from nsrp_ros.evaluation.method_scores import checksum
 from nsrp_ros.evaluation.method_scores import fingerprint
-from nsrp_ros.evaluation.plots import draw_detection
-from nsrp_ros.evaluation.result_cache import remember
+from nsrp_ros.evaluation.plots import detection_figure
+from nsrp_ros.evaluation.result_cache import cached
 from nsrp_ros.evaluation.robustness import METHODS
 from nsrp_ros.evaluation.scenarios.conditions import BASES
-from nsrp_ros.evaluation.scenarios.silent_windows import DOUBTFUL
+from nsrp_ros.evaluation.scenarios.silent_windows import AMBIGUOUS
 from nsrp_ros.evaluation.scenarios.silent_windows import NOISES
-from nsrp_ros.evaluation.scenarios.silent_windows import quiet_windows
 from nsrp_ros.evaluation.scenarios.silent_windows import SILENCES
+from nsrp_ros.evaluation.scenarios.silent_windows import silent_and_talking_windows
 from nsrp_ros.evaluation.scenarios.silent_windows import SNRS
 from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
+from nsrp_ros.training.curves import save_figure
 import numpy as np
+from numpy.typing import NDArray
 
 COMMAND = 'python -m nsrp_ros.evaluation.voice_presence'
 FALSE_ALARMS = (0.01, 0.05)
 
 
-def confidences(method, windows, cache=None, device='cpu'):
+def confidences(method: str, windows: Mapping[tuple[str, int | None], Scenes],
+                cache: Path | None = None, device: str = 'cpu',
+                ) -> dict[tuple[str, int | None], NDArray[np.float64]]:
     """
-    Ask a method how sure it is of each window.
+    Compute a method's confidence in each window.
 
     Parameters
     ----------
     method : str
         What `Localizer.load` takes.
     windows : dict of tuple to Scenes
-        See `quiet_windows`.
+        See `silent_and_talking_windows`.
     cache : pathlib.Path, optional
-        See `remember`.
+        See `cached`.
     device : str
         For networks.
 
@@ -61,24 +70,25 @@ def confidences(method, windows, cache=None, device='cpu'):
 
     """
     localizer = Localizer.load(method, device)
-    # A fingerprint leaves the model of confidence out, on which these numbers depend.
+    # A fingerprint leaves out the confidence model, on which these numbers depend.
     known = f'confidences {fingerprint(method)} {localizer.config.confidence}'
     found = {}
     for key, scenes in windows.items():
-        def measure(k, scenes=scenes):
+        def measure(k: int, scenes: Scenes = scenes) -> list[float]:
             return [localizer.locate(scenes.signals[k], scenes.sample_rate,
                                      scenes.mic_positions[k], scenes.room_dims[k]).confidence]
 
         kind, snr_db = key
         name = f'{method}, {kind}, ' + ('silent' if snr_db is None else f'{snr_db} dB')
-        found[key] = remember(measure, len(scenes), f'{known} {checksum(scenes)}', cache,
-                              name)[:, 0]
+        found[key] = cached(measure, len(scenes), f'{known} {checksum(scenes)}', cache,
+                            name)[:, 0]
     return found
 
 
-def judge(found):
+def detection_scores(found: Mapping[tuple[str, int | None], NDArray[np.floating]],
+                     ) -> dict[str, Any]:
     """
-    Judge a detector.
+    Summarize how well a method's confidences detect talkers.
 
     Parameters
     ----------
@@ -88,55 +98,61 @@ def judge(found):
     Returns
     -------
     dict
-        `thresholds`, for each of `FALSE_ALARMS` the confidence that so many of the windows of all
-        `SILENCES` exceed; `talking`, a row for each noise and ratio and one for all, with its
-        `area` and `detected`, each a value with its interval; `silent`, a row for each kind, with
-        its mean confidence and false `alarms`.
+        `thresholds`, for each of `FALSE_ALARMS` the confidence that this share of the windows of
+        all `SILENCES` exceeds; `talking`, a row for each noise and ratio and one for all, with
+        its `area` and `detected`, each a value with its interval; `silent`, a row for each kind,
+        with its mean confidence and false `alarms`.
 
     """
     silent = np.stack([found[kind, None] for kind in SILENCES])  # (S, B)
-    rows = [('all', None, silent, np.stack([found[kind, snr] for kind in NOISES
-                                            for snr in SNRS]))]
+    rows: list[tuple[str, int | None, NDArray, NDArray]] = [
+        ('all', None, silent, np.stack([found[kind, snr] for kind in NOISES for snr in SNRS]))]
     rows += [(kind, snr, found[kind, None], found[kind, snr]) for kind in NOISES for snr in SNRS]
     talking = []
     for kind, snr, own, scores in rows:
         talking.append({
             'noise': kind, 'snr_db': snr,
-            'area': over_rooms(area_under_curve, own, scores, np.random.default_rng(0)),
-            'detected': [over_rooms(
-                lambda quiet, loud, share=share: rate(loud, threshold(quiet, share)),
-                silent, scores, np.random.default_rng(0)) for share in FALSE_ALARMS]})
-    thresholds = [threshold(silent, share) for share in FALSE_ALARMS]
+            'area': bootstrap_over_rooms(area_under_curve, own, scores,
+                                         np.random.default_rng(0)),
+            'detected': [bootstrap_over_rooms(partial(_detected_share, false_alarms=share),
+                                              silent, scores, np.random.default_rng(0))
+                         for share in FALSE_ALARMS]})
+    thresholds = [alarm_threshold(silent, share) for share in FALSE_ALARMS]
     return {'thresholds': thresholds, 'talking': talking, 'silent': [
         {'kind': kind, 'mean': float(found[kind, None].mean()),
-         'alarms': [rate(found[kind, None], above) for above in thresholds]}
-        for kind in (*SILENCES, *DOUBTFUL)]}
+         'alarms': [share_above(found[kind, None], threshold) for threshold in thresholds]}
+        for kind in (*SILENCES, *AMBIGUOUS)]}
 
 
-def table(method, judged):
-    """Write what `judge` returned as Markdown."""
+def _detected_share(silent: NDArray, talking: NDArray, false_alarms: float) -> float:
+    """Return the share of talkers detected at a share of false alarms."""
+    return share_above(talking, alarm_threshold(silent, false_alarms))
+
+
+def table(method: str, scores: Mapping[str, Any]) -> str:
+    """Write what `detection_scores` returned as Markdown."""
     shares = [f'{share:.0%}' for share in FALSE_ALARMS]
     lines = [f'### {Path(method).stem}', '',
              '| talker in | SNR | area under curve | '
              + ' | '.join(f'detected at {share} false alarms' for share in shares) + ' |',
              '|' + ' --- |' * (3 + len(shares))]
-    for row in judged['talking']:
+    for row in scores['talking']:
         area, low, high = row['area']
         snr = '' if row['snr_db'] is None else f'{row["snr_db"]} dB'
         cells = [f'{value:.0%} ({a:.0%} to {b:.0%})' for value, a, b in row['detected']]
         lines.append(f'| {row["noise"]} | {snr} | {area:.3f} ({low:.3f} to {high:.3f}) | '
                      + ' | '.join(cells) + ' |')
     lines += ['', '| nobody talks in | mean confidence | ' + ' | '.join(
-        f'false alarms above {above:.3f}' for above in judged['thresholds']) + ' |',
+        f'false alarms above {above:.3f}' for above in scores['thresholds']) + ' |',
         '|' + ' --- |' * (2 + len(shares))]
-    for row in judged['silent']:
+    for row in scores['silent']:
         lines.append(f'| {row["kind"]} | {row["mean"]:.3f} | '
                      + ' | '.join(f'{alarms:.0%}' for alarms in row['alarms']) + ' |')
     return '\n'.join(lines) + '\n'
 
 
-def main(arguments=None):
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -153,7 +169,8 @@ def main(arguments=None):
     add('--device', default='cpu', help='for networks (cpu)')
     options = parser.parse_args(arguments)
     bank, speech = find_speech(options.speech, TALKERS['test'], options.cache)
-    windows = quiet_windows(BASES[options.base], options.mics, options.rooms, bank, options.seed)
+    windows = silent_and_talking_windows(BASES[options.base], options.mics, options.rooms, bank,
+                                         options.seed)
 
     options.out.mkdir(parents=True, exist_ok=True)
     command = (f'{COMMAND} {" ".join(Path(m).stem for m in options.methods)} '
@@ -161,18 +178,18 @@ def main(arguments=None):
     tables = [f'    {command}\n\n{options.rooms} {options.base} rooms, {options.mics} '
               f'microphones, 0.5 s, {speech}. 95 % intervals over rooms; thresholds are set on '
               f'all silent windows in {", ".join(SILENCES)} noise together.\n']
-    results, every = {}, {}
+    results, curves = {}, {}
     for method in options.methods:
         found = confidences(method, windows, options.out / 'cache', options.device)
-        results[method] = {'fingerprint': fingerprint(method), **judge(found)}
-        every[method] = (
+        results[method] = {'fingerprint': fingerprint(method), **detection_scores(found)}
+        curves[method] = (
             np.concatenate([found[kind, None] for kind in SILENCES]),
             np.concatenate([found[kind, snr] for kind in NOISES for snr in SNRS]))
         tables.append(table(method, results[method]))
         print('\n' + tables[-1], flush=True)
         (options.out / 'tables.md').write_text('\n'.join(tables + [
             '![ROC and confidences](silence.png)\n']))
-    draw_detection(every, options.out / 'silence.png')
+    save_figure(detection_figure(curves), options.out / 'silence.png')
     (options.out / 'results.json').write_text(json.dumps(
         {'base': options.base, 'rooms': options.rooms, 'mics': options.mics, 'speech': speech,
          'methods': results}, indent=1))

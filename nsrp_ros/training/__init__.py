@@ -1,1 +1,1 @@
-"""What makes the networks: batches, losses, runs, and their export. No ROS."""
+"""Training of the networks: batches, losses, experiments, and their export. No ROS."""

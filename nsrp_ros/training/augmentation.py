@@ -1,4 +1,4 @@
-"""Scenes made of other scenes: pairs, other orders of microphones, mirrored and turned rooms."""
+"""Data augmentation: random pairs, permuted microphones, mirrored and rotated rooms."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from nsrp_ros.simulation.scenes import Scenes
 import torch
 
 
-def random_pairs(scenes, n_pairs, generator):
+def random_pairs(scenes: Scenes, n_pairs: int, generator: torch.Generator) -> Scenes:
     """
     Draw pairs from every scene, without repetition and in either order.
 
@@ -39,7 +39,7 @@ def random_pairs(scenes, n_pairs, generator):
                   scenes.source_position[scene], scenes.room_dims[scene], scenes.sample_rate)
 
 
-def shuffle_microphones(scenes, generator):
+def shuffle_microphones(scenes: Scenes, generator: torch.Generator) -> Scenes:
     """Permute each scene's microphones at random."""
     shape = scenes.signals.shape[:2]
     order = torch.rand(shape, generator=generator, device=scenes.signals.device).argsort(dim=1)
@@ -48,18 +48,18 @@ def shuffle_microphones(scenes, generator):
                   scenes.source_position, scenes.room_dims, scenes.sample_rate)
 
 
-def random_symmetry(scenes, generator):
+def random_symmetry(scenes: Scenes, generator: torch.Generator) -> Scenes:
     """
     Mirror rooms along x and y and exchange the axes, each with probability one half.
 
-    A mirrored room carries the same sounds to mirrored microphones, so the signals stay: each
+    Microphones at mirrored places of a mirrored room receive the same signals, so that each
     simulated room stands for eight.
     """
     device = scenes.signals.device
     coins = torch.rand(3, len(scenes), generator=generator, device=device) < 0.5
     room = scenes.room_dims
 
-    def image(points):
+    def image(points: torch.Tensor) -> torch.Tensor:
         """Apply each scene's symmetry to its points, shape (B, ..., 3)."""
         extra = (1,) * (points.dim() - 2)
         size, coin = room.reshape(len(room), *extra, 3), coins.reshape(3, len(room), *extra)

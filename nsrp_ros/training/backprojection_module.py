@@ -1,50 +1,56 @@
 """
-How the back-projection network learns: whole rooms, any number of microphones, never one twice.
+Training and validation of the back-projection network, on whole rooms.
 
-Its losses are those of losses.py: how wrong its posterior is, and whether it heard that nobody
-talked.
+Every batch has its own number of microphones and its own grid. The losses are those of losses.py:
+a proper score of the posterior, and the cross-entropy of whether anybody talks.
 """
+
+from typing import Any
 
 import lightning
 from nsrp_ros.core.geometry import Grid
 from nsrp_ros.core.posterior import from_posterior
 from nsrp_ros.core.posterior import Posterior
+from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import area_points
 from nsrp_ros.networks.cell_geometry import whole_room
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.training.losses import posterior_loss
 from nsrp_ros.training.losses import presence_loss
 import numpy as np
+from numpy.typing import NDArray
 import torch
 
 CLIP = 1.0
-"""Largest norm of a step's gradient: a scene that is misheard must not undo what was learnt."""
+"""Largest norm of a step's gradient, so that one difficult scene cannot undo what was learnt."""
 
 
-def part_of_room(room_dims, source_position, least=0.1):
+def random_subregion(room_dims: torch.Tensor, source_position: torch.Tensor,
+                     min_share: float = 0.1) -> torch.Tensor:
     """
-    Draw a part of every room that the talker is in, anywhere within it.
+    Draw a box within every room that contains the talker.
 
     Parameters
     ----------
     room_dims, source_position : torch.Tensor
         Shapes (B, 3), metres.
-    least : float
-        Share of each side of the room that the part has at least.
+    min_share : float
+        Smallest share of each side of the room that the box covers.
 
     Returns
     -------
     torch.Tensor
-        Shape (B, 2, 3), metres, see `Backprojection.forward`.
+        Shape (B, 2, 3), metres: the area of `Backprojection.forward`.
 
     """
-    share = least + (1 - least) * torch.rand_like(room_dims)
+    share = min_share + (1 - min_share) * torch.rand_like(room_dims)
     source = (source_position / room_dims).clamp(0, 1)
     lowest, highest = (source - share).clamp(min=0), torch.minimum(source, 1 - share)
     low = lowest + (highest - lowest) * torch.rand_like(room_dims)
     return torch.stack([low, low + share], dim=1) * room_dims[:, None]
 
 
-class PosteriorLearning(lightning.LightningModule):
+class BackprojectionModule(lightning.LightningModule):
     """
     Training and validation of one Backprojection.
 
@@ -57,62 +63,67 @@ class PosteriorLearning(lightning.LightningModule):
     distance_weight : float
         Nats that a metre of the energy score costs.
     presence_weight : float
-        How much it counts whether anybody talks.
+        Weight of the loss of whether anybody talks.
     sides, heights : tuple of int
-        Least and most cells along each side and upwards; drawn for every batch, so that no
-        resolution is learnt by heart.
-    parts : float
-        Share of the batches in which only a part of each room is asked about.
+        Least and most cells along each side and upwards; drawn for every batch, so that the
+        network does not depend on one resolution.
+    subregion_share : float
+        Share of the batches whose grid covers only a part of each room.
 
     """
 
-    def __init__(self, model, learning_rate=2e-3, distance_weight=2.0, presence_weight=0.5,
-                 sides=(8, 26), heights=(3, 6), parts=0.35):
+    def __init__(self, model: Backprojection, learning_rate: float = 2e-3,
+                 distance_weight: float = 2.0, presence_weight: float = 0.5,
+                 sides: tuple[int, int] = (8, 26), heights: tuple[int, int] = (3, 6),
+                 subregion_share: float = 0.35) -> None:
         super().__init__()
         self.model = model
         self.learning_rate = learning_rate
         self.distance_weight, self.presence_weight = distance_weight, presence_weight
-        self.sides, self.heights, self.parts = sides, heights, parts
+        self.sides, self.heights, self.subregion_share = sides, heights, subregion_share
         self._draws = np.random.default_rng(0)
 
-    def transfer_batch_to_device(self, batch, device, dataloader_idx):
-        """Return the batch: the loaders make it where it is needed."""
+    def transfer_batch_to_device(self, batch: Scenes, device: torch.device,
+                                 dataloader_idx: int) -> Scenes:
+        """Return the batch as it is: the loaders make it on the training device."""
         return batch
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make AdamW."""
         return torch.optim.AdamW(self.model.parameters(), self.learning_rate)
 
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None,
-                                    gradient_clip_algorithm=None):
-        """Keep every step's gradient in bounds."""
+    def configure_gradient_clipping(self, optimizer: Any,
+                                    gradient_clip_val: int | float | None = None,
+                                    gradient_clip_algorithm: str | None = None) -> None:
+        """Bound the norm of every step's gradient."""
         self.clip_gradients(optimizer, CLIP, 'norm')
 
-    def loss(self, scenes, area, shape):
+    def loss(self, scenes: Scenes, area: torch.Tensor,
+             shape: tuple[int, int, int]) -> torch.Tensor:
         """Return the loss of a batch on a grid of `shape` (Z, Y, X) over an area (B, 2, 3)."""
         log_posterior, presence = self.model(scenes.signals, scenes.mic_positions,
                                              scenes.room_dims, area, shape)
-        surprise = posterior_loss(log_posterior, area_points(area, shape),
-                                  scenes.source_position, self.distance_weight)
+        position_loss = posterior_loss(log_posterior, area_points(area, shape),
+                                       scenes.source_position, self.distance_weight)
         talking = scenes.talking
         if talking is None:
             talking = torch.ones_like(presence)
-        heard = (surprise * talking).sum() / talking.sum().clamp(min=1)
-        return heard + self.presence_weight * presence_loss(presence, talking)
+        mean_loss = (position_loss * talking).sum() / talking.sum().clamp(min=1)
+        return mean_loss + self.presence_weight * presence_loss(presence, talking)
 
-    def training_step(self, scenes, _):
-        """Learn from one batch, on a grid of its own."""
-        sides = [int(self._draws.integers(low, high + 1))
-                 for low, high in (self.heights, self.sides, self.sides)]
+    def training_step(self, scenes: Scenes, _: int) -> torch.Tensor:
+        """Compute the loss of one batch, on a grid drawn for it."""
+        n_z, n_y, n_x = (int(self._draws.integers(low, high + 1))
+                         for low, high in (self.heights, self.sides, self.sides))
         area = whole_room(scenes.room_dims)
-        if self._draws.random() < self.parts:
-            area = part_of_room(scenes.room_dims, scenes.source_position)
-        loss = self.loss(scenes, area, tuple(sides))
+        if self._draws.random() < self.subregion_share:
+            area = random_subregion(scenes.room_dims, scenes.source_position)
+        loss = self.loss(scenes, area, (n_z, n_y, n_x))
         self.log('train_loss', loss, on_step=False, on_epoch=True, prog_bar=True,
                  batch_size=len(scenes))
         return loss
 
-    def validation_step(self, scenes, _):
+    def validation_step(self, scenes: Scenes, _: int) -> None:
         """Measure the loss and the mean error in metres with all and with four microphones."""
         cfg = self.model.config
         for n_mics, name in ((scenes.signals.shape[1], ''), (4, '_4')):
@@ -129,7 +140,7 @@ class PosteriorLearning(lightning.LightningModule):
 
 
 @torch.no_grad()
-def position_errors(model, scenes):
+def position_errors(model: Backprojection, scenes: Scenes) -> NDArray[np.float64]:
     """Locate scenes of tensors: distances (B,) in metres on the floor plan, as NumPy."""
     cfg = model.config
     log_posterior, _ = model(scenes.signals, scenes.mic_positions, scenes.room_dims,

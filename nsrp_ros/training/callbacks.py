@@ -1,22 +1,27 @@
-"""What happens beside training: the learning rate over time, and how fast it goes."""
+"""Callbacks of the trainer: a learning rate that follows the clock, and the throughput."""
 
 import math
 import time
+from typing import Any
 
+import lightning
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Timer
 import torch
 
 
-class TimedCosine(Callback):
+class TimedCosineSchedule(Callback):
     """
     Let the learning rate rise over some steps and fall as a cosine until the time is up.
 
     Parameters
     ----------
     timer : lightning.pytorch.callbacks.Timer
-        Knows the time that has passed, also in the runs that this one resumes.
+        Measures the time that has passed, including that of runs which this one resumes.
     minutes : float
         The whole time.
+    learning_rate : float
+        The highest rate.
     warmup : int
         Steps over which the rate rises.
 
@@ -24,59 +29,69 @@ class TimedCosine(Callback):
 
     EVERY = 50  # steps between updates, which processes have to agree upon
 
-    def __init__(self, timer, minutes, warmup=300):
+    def __init__(self, timer: Timer, minutes: float, learning_rate: float,
+                 warmup: int = 300) -> None:
         self.timer, self.minutes, self.warmup = timer, minutes, warmup
-        self._done = None
+        self.learning_rate = learning_rate
+        self._done: float | None = None
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+    def on_train_batch_start(self, trainer: lightning.Trainer,
+                             pl_module: lightning.LightningModule, batch: Any,
+                             batch_idx: int) -> None:
         """Set the rate of this step."""
         step = trainer.global_step
         if self._done is None or step % self.EVERY == 0:
             done = min(self.timer.time_elapsed('train') / (60 * self.minutes), 1.0)
             self._done = trainer.strategy.broadcast(done)
-        rate = (pl_module.learning_rate * min(1.0, (step + 1) / self.warmup)
+        rate = (self.learning_rate * min(1.0, (step + 1) / self.warmup)
                 * (0.5 + 0.5 * math.cos(math.pi * self._done)))
         for group in trainer.optimizers[0].param_groups:
             group['lr'] = rate
 
 
-class Rate(Callback):
-    """Measures how many samples a second are learnt, after the first steps."""
+class Throughput(Callback):
+    """Measures how many training samples are processed a second, after the first steps."""
 
     WARMUP = 20
 
-    def on_train_start(self, trainer, pl_module):
-        """Start afresh."""
-        self.samples, self.steps, self.seconds, self._since = 0, 0, 0.0, None
+    def on_train_start(self, trainer: lightning.Trainer,
+                       pl_module: lightning.LightningModule) -> None:
+        """Reset the counters."""
+        self.samples, self.steps, self.seconds = 0, 0, 0.0
+        self._since: float | None = None
 
-    def on_train_epoch_start(self, trainer, pl_module):
-        """Let validation not count."""
+    def on_train_epoch_start(self, trainer: lightning.Trainer,
+                             pl_module: lightning.LightningModule) -> None:
+        """Leave out the time of validation."""
         self._since = None
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+    def on_train_batch_end(self, trainer: lightning.Trainer,
+                           pl_module: lightning.LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
         """Count a batch of every process."""
         self.steps += 1
         if self.steps <= self.WARMUP:
             return
         if self._since is None:
-            self._wait(pl_module.device)
+            self._synchronise(pl_module.device)
             self._since = time.perf_counter()
             return
         self.samples += len(batch) * trainer.world_size
 
-    def on_validation_start(self, trainer, pl_module):
+    def on_validation_start(self, trainer: lightning.Trainer,
+                            pl_module: lightning.LightningModule) -> None:
         """Stop the clock: lightning validates within the training epoch."""
         if self._since is not None:
-            self._wait(pl_module.device)
+            self._synchronise(pl_module.device)
             self.seconds += time.perf_counter() - self._since
             self._since = None
 
     @staticmethod
-    def _wait(device):
+    def _synchronise(device: torch.device) -> None:
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
 
     @property
-    def per_second(self):
-        """Return the samples learnt a second, 0 when too few were."""
+    def per_second(self) -> float:
+        """Return the training samples a second, 0 when too few were processed."""
         return self.samples / self.seconds if self.seconds else 0.0

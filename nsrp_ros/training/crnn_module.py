@@ -1,21 +1,25 @@
 """
-How one network learns: its loss, its optimiser, and what is measured while it learns.
+Training and validation of the paper's networks.
 
-The loss is the mean absolute error between drawn and target maps (the paper's eq. 10), the
-optimiser Adam. A pair network learns from single pairs; its maps are summed only to locate.
+The loss is the mean absolute error between predicted and target maps (the paper's eq. 10), the
+optimiser Adam. A pair network is trained on single pairs; its maps are summed only to locate.
 """
 
+from collections.abc import Callable
 
 import lightning
-from nsrp_ros.networks.crnn import locate_maps
+from nsrp_ros.networks.crnn import Crnn
+from nsrp_ros.networks.crnn import likelihood_maps
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.training.crnn_targets import target_maps
+from nsrp_ros.training.crnn_targets import TargetConfig
 import torch
 
 LOCATED_BATCHES = 32
-"""How many validation batches are also located with all microphones, which is the dear part."""
+"""How many validation batches are also located with all microphones, which is the costly part."""
 
 
-class CrnnLearning(lightning.LightningModule):
+class CrnnModule(lightning.LightningModule):
     """
     Training and validation of one Crnn.
 
@@ -24,7 +28,7 @@ class CrnnLearning(lightning.LightningModule):
     model : Crnn
         Trained in place.
     target : TargetConfig
-        What it learns to draw.
+        The maps that it is trained to predict.
     learning_rate : float
         Of Adam.
     compile_encoder : bool
@@ -32,7 +36,8 @@ class CrnnLearning(lightning.LightningModule):
 
     """
 
-    def __init__(self, model, target, learning_rate=5e-4, compile_encoder=False):
+    def __init__(self, model: Crnn, target: TargetConfig, learning_rate: float = 5e-4,
+                 compile_encoder: bool = False) -> None:
         super().__init__()
         self.model = model
         self.target = target
@@ -40,15 +45,17 @@ class CrnnLearning(lightning.LightningModule):
         # Held in a tuple: a compiled copy must not become a sub-module with weights of its own.
         self._encode = (torch.compile(model.encode) if compile_encoder else model.encode,)
 
-    def transfer_batch_to_device(self, batch, device, dataloader_idx):
-        """Return the batch: the loaders make it where it is needed."""
+    def transfer_batch_to_device(self, batch: Scenes, device: torch.device,
+                                 dataloader_idx: int) -> Scenes:
+        """Return the batch as it is: the loaders make it on the training device."""
         return batch
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make Adam."""
         return torch.optim.Adam(self.model.parameters(), self.learning_rate)
 
-    def draw(self, scenes, encode):
+    def predict_maps(self, scenes: Scenes,
+                     encode: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """
         Map scenes that have as many microphones as the network has channels.
 
@@ -61,35 +68,36 @@ class CrnnLearning(lightning.LightningModule):
         features = encode(phases)
         metadata = torch.cat([scenes.mic_positions.flatten(1), scenes.room_dims], dim=1)
         with torch.autocast(kind, enabled=False):
-            return self.model.draw(features.float(), metadata)
+            return self.model.decode(features.float(), metadata)
 
-    def loss(self, scenes, encode):
+    def loss(self, scenes: Scenes,
+             encode: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Return the mean absolute error of eq. 10."""
         with torch.no_grad():
             target = target_maps(self.target, self.model.config.grid_size,
                                  scenes.mic_positions, scenes.source_position, scenes.room_dims)
-        return (self.draw(scenes, encode) - target).abs().mean()
+        return (self.predict_maps(scenes, encode) - target).abs().mean()
 
-    def training_step(self, scenes, _):
-        """Learn from one batch."""
+    def training_step(self, scenes: Scenes, _: int) -> torch.Tensor:
+        """Compute the loss of one batch."""
         loss = self.loss(scenes, self._encode[0])
         self.log('train_loss', loss, on_step=False, on_epoch=True, prog_bar=True,
                  batch_size=len(scenes))
         return loss
 
-    def validation_step(self, scenes, index):
+    def validation_step(self, scenes: Scenes, index: int) -> None:
         """Measure the loss, and on the first batches the mean error in metres."""
         first = scenes.with_microphones(slice(self.model.config.n_channels))
         self.log('val_loss', self.loss(first, self.model.encode), prog_bar=True, sync_dist=True,
                  batch_size=len(scenes))
         if index < LOCATED_BATCHES:
-            seen = first if self.model.config.n_channels > 2 else scenes
-            self.log('val_error', position_errors(self.model, seen).mean(), prog_bar=True,
+            located = first if self.model.config.n_channels > 2 else scenes
+            self.log('val_error', position_errors(self.model, located).mean(), prog_bar=True,
                      sync_dist=True, batch_size=len(scenes))
 
 
 @torch.no_grad()
-def position_errors(model, scenes):
+def position_errors(model: Crnn, scenes: Scenes) -> torch.Tensor:
     """
     Locate scenes with all their microphones at once.
 
@@ -107,7 +115,7 @@ def position_errors(model, scenes):
 
     """
     side = model.config.grid_size
-    maps = locate_maps(model, scenes.signals, scenes.mic_positions, scenes.room_dims)
+    maps = likelihood_maps(model, scenes.signals, scenes.mic_positions, scenes.room_dims)
     best = maps.flatten(1).argmax(dim=1)
     cell = torch.stack([best % side, best // side], dim=1)  # x, y
     position = (cell + 0.5) / side * scenes.room_dims[:, :2]

@@ -1,16 +1,18 @@
 """
-What a network should draw: the paper's hyperbolic map, its authors' variant, and the Gaussian.
+Target maps of the paper's networks: its hyperbolic map, its authors' variant, and the Gaussian.
 
-Seen by one pair of microphones, every source on one branch of a hyperbola sounds alike, so a
-pair's target is a ridge along that branch (eq. 9); a network that hears the whole array can be
-asked for a bump around the source (eq. 8). All functions take any grid: points (B, ..., D).
+A pair of microphones cannot tell apart sources on one branch of a hyperbola, so a pair's target
+is a ridge along that branch (eq. 9); a network whose input is the whole array can be trained on a
+bump around the source (eq. 8). All functions take any grid: points (B, ..., D).
 
 Run as a module it draws the three side by side, like the paper's Fig. 4.
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nsrp_ros.core.geometry import path_difference
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 import torch
 
@@ -18,7 +20,7 @@ import torch
 @dataclass(frozen=True)
 class TargetConfig:
     """
-    Which map a network is trained to draw.
+    Which map a network is trained to predict.
 
     The paper names no value for its sigmas. Ours, in metres of path difference or distance:
     hyperbolic 1.0 (2.9 ms), gaussian 1.0; `normalised` has the 0.5 (no unit) of the authors'
@@ -32,10 +34,10 @@ class TargetConfig:
     gaussian: of distance) or, for 'normalised', a share of the grid's largest TDOA error."""
     flat: bool = False
     """Whether TDOAs are computed in two dimensions, as the authors' code does. Otherwise cells
-    lie at the talker's own height, where the delay that is heard and the map agree exactly."""
+    lie at the talker's own height, where the true delay and the map agree exactly."""
 
-    def __post_init__(self):
-        """Refuse unknown kinds and widths that are no width."""
+    def __post_init__(self) -> None:
+        """Refuse unknown kinds and widths that are not positive."""
         if self.kind not in ('hyperbolic', 'normalised', 'gaussian'):
             raise ValueError(f"kind must be 'hyperbolic', 'normalised' or 'gaussian', "
                              f'got {self.kind!r}')
@@ -43,7 +45,7 @@ class TargetConfig:
             raise ValueError('sigma must be above 0')
 
 
-def floor_points(room_dims, height, grid_size):
+def floor_points(room_dims: torch.Tensor, height: torch.Tensor, grid_size: int) -> torch.Tensor:
     """
     Place the cell centres of square maps, each scaled to its room.
 
@@ -70,9 +72,10 @@ def floor_points(room_dims, height, grid_size):
     return torch.stack([x, y, z], dim=-1)
 
 
-def tdoa_error(points, mic_positions, source_position):
+def tdoa_error(points: torch.Tensor, mic_positions: torch.Tensor,
+               source_position: torch.Tensor) -> torch.Tensor:
     """
-    Tell by how much each cell's TDOA misses the source's, |tau_ij(p) - tau_ij(ps)|.
+    Return how far each cell's TDOA is from the source's, |tau_ij(p) - tau_ij(ps)|.
 
     Parameters
     ----------
@@ -91,19 +94,20 @@ def tdoa_error(points, mic_positions, source_position):
     """
     between = (1,) * (points.dim() - 2)
 
-    def delay(where, extra):
+    def delay(where: torch.Tensor, extra: tuple[int, ...]) -> torch.Tensor:
         """Compute eq. 5 at `where`, which has `extra` dimensions between B and D."""
         mics = mic_positions.reshape(len(points), 2, *extra, -1)
-        distances = [torch.linalg.vector_norm(where - mics[:, k], dim=-1) for k in (0, 1)]
-        return (distances[0] - distances[1]) / SPEED_OF_SOUND
+        first, second = (torch.linalg.vector_norm(where - mics[:, k], dim=-1) for k in (0, 1))
+        return path_difference(first, second) / SPEED_OF_SOUND
 
     at_source = delay(source_position, ()).reshape(-1, *between)
     return (delay(points, between) - at_source).abs()
 
 
-def hyperbolic(points, mic_positions, source_position, sigma):
+def hyperbolic(points: torch.Tensor, mic_positions: torch.Tensor, source_position: torch.Tensor,
+               sigma: float) -> torch.Tensor:
     """
-    Draw the paper's target, eq. 9: y(p) = exp(-(|tau_ij(p) - tau_ij(ps)| / sigma)^2).
+    Compute the paper's target, eq. 9: y(p) = exp(-(|tau_ij(p) - tau_ij(ps)| / sigma)^2).
 
     Parameters
     ----------
@@ -121,9 +125,10 @@ def hyperbolic(points, mic_positions, source_position, sigma):
     return torch.exp(-(tdoa_error(points, mic_positions, source_position) / sigma) ** 2)
 
 
-def normalised(points, mic_positions, source_position, sigma=0.5):
+def normalised(points: torch.Tensor, mic_positions: torch.Tensor, source_position: torch.Tensor,
+               sigma: float = 0.5) -> torch.Tensor:
     """
-    Draw the authors' variant: exp(-(e / max e) / sigma^2), e = |tau_ij(p) - tau_ij(ps)|.
+    Compute the authors' variant: exp(-(e / max e) / sigma^2), e = |tau_ij(p) - tau_ij(ps)|.
 
     The result is rescaled so that each grid spans [0, 1] exactly. Arguments and result are
     those of `hyperbolic`, but sigma has no unit.
@@ -136,9 +141,9 @@ def normalised(points, mic_positions, source_position, sigma=0.5):
     return ((flat - lowest) / (highest - lowest).clamp_min(1e-12)).reshape(target.shape)
 
 
-def gaussian(points, source_position, sigma):
+def gaussian(points: torch.Tensor, source_position: torch.Tensor, sigma: float) -> torch.Tensor:
     """
-    Draw eq. 8: y(p) = exp(-(|p - ps| / sigma)^2).
+    Compute eq. 8: y(p) = exp(-(|p - ps| / sigma)^2).
 
     Parameters
     ----------
@@ -159,9 +164,10 @@ def gaussian(points, source_position, sigma):
     return torch.exp(-(torch.linalg.vector_norm(points - source, dim=-1) / sigma) ** 2)
 
 
-def target_maps(config, grid_size, mic_positions, source_position, room_dims):
+def target_maps(config: TargetConfig, grid_size: int, mic_positions: torch.Tensor,
+                source_position: torch.Tensor, room_dims: torch.Tensor) -> torch.Tensor:
     """
-    Draw a batch of targets over the rooms' floors.
+    Compute a batch of targets over the rooms' floors.
 
     Parameters
     ----------
@@ -191,10 +197,11 @@ def target_maps(config, grid_size, mic_positions, source_position, room_dims):
     return hyperbolic(points, mic_positions, source_position, config.sigma / SPEED_OF_SOUND)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the targets of one pair of microphones to a picture."""
     # Imported where it is used: training must not need matplotlib to start.
-    from nsrp_ros.training.curves import draw_targets
+    from nsrp_ros.training.curves import save_figure
+    from nsrp_ros.training.curves import targets_figure
 
     parser = argparse.ArgumentParser(description='Draw the training targets, like Fig. 4.')
     parser.add_argument('picture', nargs='?', default='targets.png', help='file to write')
@@ -209,7 +216,8 @@ def main(arguments=None):
             ('hyperbolic (eq. 9)', TargetConfig()),
             ("the authors' normalised", TargetConfig('normalised', 0.5)),
             ('Gaussian (eq. 8)', TargetConfig('gaussian')))}
-    draw_targets(maps, mics[0].numpy(), source[0].numpy(), room[0].numpy(), options.picture)
+    save_figure(targets_figure(maps, mics[0].numpy(), source[0].numpy(), room[0].numpy()),
+                options.picture)
     print(f'wrote {options.picture}')
 
 

@@ -1,20 +1,28 @@
-"""Pictures of training: targets, losses and validation errors."""
+"""Figures of training: targets, losses and validation errors."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 import csv
+import os
 from pathlib import Path
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 import numpy as np
+from numpy.typing import NDArray
 
 
-def save_figure(figure, picture):
-    """Write a figure to a file, whose folder is made, and forget it."""
+def save_figure(figure: Figure, picture: str | os.PathLike[str]) -> None:
+    """Write a figure to a file, whose folder is made if need be, and close it."""
     Path(picture).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=120)
     plt.close(figure)
 
 
-def show_floor(axes, likelihood_map, room_dims, title):
+def show_floor(axes: Axes, likelihood_map: NDArray[np.floating],
+               room_dims: NDArray[np.floating], title: str) -> AxesImage:
     """Show a map (ny, nx) over its room, and label the axes."""
     image = axes.imshow(likelihood_map, origin='lower', aspect='equal',
                         extent=(0, room_dims[0], 0, room_dims[1]))
@@ -22,18 +30,23 @@ def show_floor(axes, likelihood_map, room_dims, title):
     return image
 
 
-def draw_targets(maps, mic_positions, source_position, room_dims, picture):
+def targets_figure(maps: Mapping[str, NDArray[np.floating]],
+                   mic_positions: NDArray[np.floating], source_position: NDArray[np.floating],
+                   room_dims: NDArray[np.floating]) -> Figure:
     """
     Draw targets side by side, like the paper's Fig. 4.
 
     Parameters
     ----------
     maps : dict of str to numpy.ndarray
-        Titles and maps (G, G).
+        Titles and maps (G, G); two or more.
     mic_positions, source_position, room_dims : numpy.ndarray
         Shapes (C, 3), (3,), (3,), metres.
-    picture : path
-        File to write.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With one pair of axes for each map, and a colour bar.
 
     """
     figure, row = plt.subplots(1, len(maps), figsize=(4 * len(maps), 3.6), layout='constrained')
@@ -43,22 +56,25 @@ def draw_targets(maps, mic_positions, source_position, room_dims, picture):
         axes.plot(*source_position[:2], 'r*', markersize=12, label='talker')
     row[0].legend(loc='upper left')
     figure.colorbar(image, ax=list(row))
-    save_figure(figure, picture)
+    return figure
 
 
-def draw_curves(metrics_csvs, picture):
+def curves_figure(metrics_csvs: Sequence[str | os.PathLike[str]]) -> Figure:
     """
-    Draw a run's losses and validation error over its epochs.
+    Draw the losses and the validation error of a training phase over its epochs.
 
     Parameters
     ----------
-    metrics_csvs : list of path
-        What lightning's CSVLogger wrote, one file each time that the run was taken up.
-    picture : path
-        File to write.
+    metrics_csvs : sequence of path
+        What lightning's CSVLogger wrote, one file each time that the phase was resumed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Losses on the left, errors in metres on the right.
 
     """
-    rows = []
+    rows: list[dict[str, str]] = []
     for path in metrics_csvs:
         with open(path, newline='') as file:
             rows += csv.DictReader(file)
@@ -73,4 +89,4 @@ def draw_curves(metrics_csvs, picture):
     right.set(xlabel='epoch', ylabel='mean error in validation rooms (m)', ylim=(0, None))
     left.legend()
     right.legend()
-    save_figure(figure, picture)
+    return figure

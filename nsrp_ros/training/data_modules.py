@@ -1,13 +1,17 @@
 """
-Where the scenes of a training stage come from: a data set on disk, or rooms simulated on the way.
+Where the scenes of a training phase come from: a stored data set, or rooms simulated on the fly.
 
 Both are lightning data modules, because only the trainer knows on which device and as which of
 several processes they run.
 """
 
+from pathlib import Path
+from typing import Any
+
 import lightning
 from nsrp_ros.datasets.storage import load
 from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
@@ -21,9 +25,9 @@ import torch
 VALIDATION_BATCH = 16
 
 
-def stored_scenes(folder, preset, split, n_mics):
+def stored_scenes(folder: Path, preset: str, split: str, n_mics: int) -> Scenes:
     """
-    Open a data set that has at least `n_mics` microphones, the most of those that are there.
+    Open the data set with the most microphones, which has to have at least `n_mics`.
 
     Raises
     ------
@@ -41,9 +45,19 @@ def stored_scenes(folder, preset, split, n_mics):
     return load(max(fitting)[1])
 
 
-class StoredStage(lightning.LightningDataModule):
+class _PhaseData(lightning.LightningDataModule):
+    """What the data modules share: they make loaders for the process of their trainer."""
+
+    @property
+    def _own_trainer(self) -> lightning.Trainer:
+        if self.trainer is None:
+            raise RuntimeError('only a trainer can ask for loaders')
+        return self.trainer
+
+
+class StoredScenesModule(_PhaseData):
     """
-    The paper's way: a training and a validation set, seen again in every epoch.
+    The paper's way: a training and a validation set, used again in every epoch.
 
     Parameters
     ----------
@@ -51,50 +65,52 @@ class StoredStage(lightning.LightningDataModule):
         Of NumPy arrays, memory-mapped or not.
     n_channels : int
         The network's; training uses that many first microphones of each scene, so that a pair
-        network sees one pair of each room.
+        network is trained on one pair of each room.
     batch_size, seed : int
         Of the batches and their order.
 
     """
 
-    def __init__(self, train, val, n_channels, batch_size, seed):
+    def __init__(self, train: Scenes, val: Scenes, n_channels: int, batch_size: int,
+                 seed: int) -> None:
         super().__init__()
         self.train, self.val = train, val
         self.n_channels = n_channels
         self.batch_size, self.seed = batch_size, seed
 
-    def train_dataloader(self):
-        """Copy this process's device a training set."""
-        strategy = self.trainer.strategy
-        scenes = to_device(self.train, self.n_channels, strategy.root_device)
-        return StoredScenes(scenes, self.batch_size, self.seed, strategy.global_rank,
-                            strategy.world_size)
+    def train_dataloader(self) -> StoredScenes:
+        """Copy the training set to this process's device."""
+        trainer = self._own_trainer
+        scenes = to_device(self.train, self.n_channels, trainer.strategy.root_device)
+        return StoredScenes(scenes, self.batch_size, self.seed, trainer.global_rank,
+                            trainer.world_size)
 
-    def val_dataloader(self):
-        """Copy this process's device a validation set."""
-        strategy = self.trainer.strategy
-        scenes = to_device(self.val, self.val.mic_positions.shape[1], strategy.root_device)
-        return StoredScenes(scenes, VALIDATION_BATCH, None, strategy.global_rank,
-                            strategy.world_size)
+    def val_dataloader(self) -> StoredScenes:
+        """Copy the validation set to this process's device."""
+        trainer = self._own_trainer
+        scenes = to_device(self.val, self.val.mic_positions.shape[1],
+                           trainer.strategy.root_device)
+        return StoredScenes(scenes, VALIDATION_BATCH, None, trainer.global_rank,
+                            trainer.world_size)
 
-    def describe(self):
-        """Say what this stage learns from."""
+    def describe(self) -> dict[str, Any]:
+        """Describe the data of this phase for its summary."""
         return {'rooms': len(self.train), 'validation_rooms': len(self.val)}
 
 
-class FreshStage(lightning.LightningDataModule):
+class FreshScenesModule(_PhaseData):
     """
-    Rooms that are simulated while training; only the validation rooms stay the same.
+    Rooms that are simulated during training; only the validation rooms stay the same.
 
     Parameters
     ----------
     preset : str
         Of presets.PRESETS.
     speech : str
-        Where speech comes from, see `speech.find_speech`; training and validation hear
-        different talkers.
+        Where speech comes from, see `find_speech`; training and validation have different
+        talkers.
     n_channels, batch_size, seed : int
-        As in StoredStage; the batch is each process's own.
+        As in StoredScenesModule; the batch is each process's own.
     batches_per_epoch, rooms_at_once, pairs_per_room : int
         As in FreshScenes.
     n_val : int
@@ -102,8 +118,9 @@ class FreshStage(lightning.LightningDataModule):
 
     """
 
-    def __init__(self, preset, speech, n_channels, batch_size, seed, batches_per_epoch,
-                 rooms_at_once, pairs_per_room, n_val):
+    def __init__(self, preset: str, speech: str, n_channels: int, batch_size: int, seed: int,
+                 batches_per_epoch: int, rooms_at_once: int, pairs_per_room: int,
+                 n_val: int) -> None:
         super().__init__()
         self.preset = preset
         self.n_channels = n_channels
@@ -113,40 +130,43 @@ class FreshStage(lightning.LightningDataModule):
         self.speech, self.description = find_speech(speech, TALKERS['train'])
         self.val_speech, self.val_description = find_speech(speech, TALKERS['val'])
 
-    def _generator(self, stream):
+    def _generator(self, stream: int) -> torch.Generator:
         """Seed a stream of random numbers that is this process's own."""
-        strategy = self.trainer.strategy
-        words = np.random.SeedSequence([self.seed, strategy.global_rank, stream])
-        return torch.Generator(strategy.root_device).manual_seed(
+        trainer = self._own_trainer
+        words = np.random.SeedSequence([self.seed, trainer.global_rank, stream])
+        return torch.Generator(trainer.strategy.root_device).manual_seed(
             int(words.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
-    def train_dataloader(self):
-        """Start simulating; a resumed run draws other rooms than the first one did."""
+    def _train_generator(self) -> torch.Generator:
+        """Seed the training rooms; a resumed run draws other rooms than the first one did."""
+        return self._generator(2 + self._own_trainer.global_step)
+
+    def train_dataloader(self) -> FreshScenes | FreshRooms:
+        """Start simulating."""
         return FreshScenes(
             PRESETS[self.preset], self.speech, self.n_channels, self.batch_size,
-            self.batches_per_epoch, self._generator(2 + self.trainer.global_step),
-            self.rooms_at_once, self.pairs_per_room)
+            self.batches_per_epoch, self._train_generator(), self.rooms_at_once,
+            self.pairs_per_room)
 
-    def val_dataloader(self):
+    def val_dataloader(self) -> StoredScenes:
         """Simulate this process's share of the validation rooms."""
-        strategy = self.trainer.strategy
+        trainer = self._own_trainer
         n_mics = 6 if self.n_channels == 2 else self.n_channels
-        scenes = simulate(PRESETS[self.preset], n_mics, self.n_val // strategy.world_size,
-                          self.val_speech, self._generator(1), strategy.root_device)
+        scenes = simulate(PRESETS[self.preset], n_mics, self.n_val // trainer.world_size,
+                          self.val_speech, self._generator(1), trainer.strategy.root_device)
         return StoredScenes(scenes, VALIDATION_BATCH)
 
-    def describe(self):
-        """Say what this stage learns from."""
+    def describe(self) -> dict[str, Any]:
+        """Describe the data of this phase for its summary."""
         return {'rooms': f'{self.preset}, simulated while training', 'speech': self.description,
                 'validation_rooms': self.n_val, 'validation_speech': self.val_description,
                 'pairs_per_room': self.pairs_per_room}
 
 
-class RoomStage(FreshStage):
-    """Fresh rooms as in FreshStage, but seen whole; validation rooms have six microphones."""
+class FreshRoomsModule(FreshScenesModule):
+    """Fresh rooms with all their microphones; validation rooms have six microphones."""
 
-    def train_dataloader(self):
-        """Start simulating; a resumed run draws other rooms than the first one did."""
+    def train_dataloader(self) -> FreshRooms:
+        """Start simulating."""
         return FreshRooms(PRESETS[self.preset], self.speech, self.batch_size,
-                          self.batches_per_epoch, self._generator(2 + self.trainer.global_step),
-                          self.rooms_at_once)
+                          self.batches_per_epoch, self._train_generator(), self.rooms_at_once)

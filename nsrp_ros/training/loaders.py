@@ -1,31 +1,39 @@
 """
-Batches for training: scenes of a data set held in memory, or rooms simulated on the way.
+Batches for training: scenes of a data set held in memory, or rooms simulated during training.
 
 Every loader yields `Scenes` of torch tensors with as many microphones as the network has
 channels, so that a pair of microphones is simply a scene with two.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import chain
 from itertools import count
 from itertools import islice
 
+from nsrp_ros.simulation.presets import MixtureConfig
+from nsrp_ros.simulation.realistic_rooms import RealConfig
 from nsrp_ros.simulation.scenes import Scenes
+from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.simulator import simulate
+from nsrp_ros.simulation.speech.bank import SpeechBank
 from nsrp_ros.training.augmentation import random_pairs
 from nsrp_ros.training.augmentation import random_symmetry
 from nsrp_ros.training.augmentation import shuffle_microphones
 import numpy as np
+from numpy.typing import ArrayLike
 import torch
 
-MICROPHONES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 12: 0.04}
-"""How often so many microphones are heard in training; the issue is few of them."""
+MICROPHONE_SHARES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 12: 0.04}
+"""Share of the training batches that have so many microphones; most have few, as robots do."""
 
 _MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}  # bytes that simulating may take at once
 
 
-def to_device(scenes, n_mics, device, chunk=256):
+def to_device(scenes: Scenes, n_mics: int, device: torch.device, chunk: int = 256) -> Scenes:
     """
-    Copy NumPy scenes, perhaps memory-mapped, to a device as float32 tensors.
+    Copy NumPy scenes, memory-mapped or not, to a device as float32 tensors.
 
     Parameters
     ----------
@@ -44,7 +52,7 @@ def to_device(scenes, n_mics, device, chunk=256):
         Of tensors.
 
     """
-    def tensor(array):
+    def tensor(array: ArrayLike) -> torch.Tensor:
         # A copy, because memory-mapped arrays are read-only, which torch warns about.
         return torch.as_tensor(np.array(array), dtype=torch.float32, device=device)
 
@@ -66,49 +74,50 @@ class StoredScenes:
         Scenes in a batch; the last one may be smaller.
     seed : int or None
         Of the order, which differs in every pass; None keeps the order of the data set.
-    rank, world : int
-        Which share of every pass this process sees, of how many equal ones.
+    rank, world_size : int
+        Which share of every pass this process gets, of how many equal ones.
 
     """
 
-    def __init__(self, scenes, batch_size, seed=None, rank=0, world=1):
+    def __init__(self, scenes: Scenes, batch_size: int, seed: int | None = None, rank: int = 0,
+                 world_size: int = 1) -> None:
         self.scenes = scenes
         self.batch_size = batch_size
-        self.n_own = len(scenes) // world
-        self.rank, self.world = rank, world
+        self.n_own = len(scenes) // world_size
+        self.rank, self.world_size = rank, world_size
         self.generator = None if seed is None else torch.Generator().manual_seed(seed)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of batches in a pass."""
         return -(-self.n_own // self.batch_size)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Scenes]:
         """Yield one pass of batches."""
         if self.generator is None:
             order = torch.arange(len(self.scenes))
         else:  # the same on every rank
             order = torch.randperm(len(self.scenes), generator=self.generator)
-        order = order[self.rank::self.world][:self.n_own].to(self.scenes.signals.device)
+        order = order[self.rank::self.world_size][:self.n_own].to(self.scenes.signals.device)
         for index in order.split(self.batch_size):
             yield self.scenes.take(index)
 
 
-def one_epoch(simulate, n_batches):
-    """Yield `n_batches` batches, calling `simulate` for more as often as it takes."""
-    rounds = chain.from_iterable(simulate() for _ in count())
+def one_epoch(simulated: Callable[[], Iterator[Scenes]], n_batches: int) -> Iterator[Scenes]:
+    """Yield `n_batches` batches, calling `simulated` for more as often as it takes."""
+    rounds = chain.from_iterable(simulated() for _ in count())
     yield from islice(rounds, n_batches)
 
 
 class FreshScenes:
     """
-    Rooms that are simulated while training, never the same twice.
+    Rooms that are simulated during training, never the same twice.
 
     Parameters
     ----------
-    room_config : RoomConfig
-        What rooms to draw.
+    room_config : RoomConfig, RealConfig or MixtureConfig
+        The distribution of rooms.
     speech_bank : SpeechBank
-        What is said in them.
+        Speech of the talkers.
     n_channels : int
         The network's: 2 takes pairs of six-microphone rooms, otherwise rooms have that many.
     batch_size, batches_per_epoch : int
@@ -122,19 +131,21 @@ class FreshScenes:
 
     """
 
-    def __init__(self, room_config, speech_bank, n_channels, batch_size, batches_per_epoch,
-                 generator, rooms_at_once=256, pairs_per_room=15):
+    def __init__(self, room_config: RoomConfig | RealConfig | MixtureConfig,
+                 speech_bank: SpeechBank, n_channels: int, batch_size: int,
+                 batches_per_epoch: int, generator: torch.Generator, rooms_at_once: int = 256,
+                 pairs_per_room: int = 15) -> None:
         self.room_config, self.speech_bank = room_config, speech_bank
         self.n_channels = n_channels
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
         self.generator = generator
         self.rooms_at_once, self.pairs_per_room = rooms_at_once, pairs_per_room
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return self.batches_per_epoch
 
-    def simulate(self):
+    def simulate(self) -> Iterator[Scenes]:
         """Simulate some rooms and yield them as shuffled whole batches."""
         n_mics = 6 if self.n_channels == 2 else self.n_channels
         scenes = simulate(self.room_config, n_mics, self.rooms_at_once, self.speech_bank,
@@ -150,33 +161,33 @@ class FreshScenes:
             if len(index) == self.batch_size or len(scenes) < self.batch_size:
                 yield scenes.take(index)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Scenes]:
         """Iterate over the batches of one epoch."""
         return one_epoch(self.simulate, self.batches_per_epoch)
 
 
 class FreshRooms:
     """
-    Batches of whole rooms that are simulated while training.
+    Batches of whole rooms that are simulated during training.
 
-    Every room is simulated with as many microphones as are ever heard, and seen `views` times,
-    each time with another choice of them, mirrored and turned at random.
+    Every room is simulated with the largest number of microphones, and used `repeats` times,
+    each time with another choice of them, mirrored and rotated at random.
 
     Parameters
     ----------
     room_config : RoomConfig, RealConfig or MixtureConfig
-        What rooms to draw.
+        The distribution of rooms.
     speech_bank : SpeechBank
-        What is said in them.
+        Speech of the talkers.
     batch_size, batches_per_epoch : int
-        Most scenes in a batch, batches that count as an epoch.
+        Scenes in a batch of six microphones, batches that count as an epoch.
     generator : torch.Generator
         On the device that simulates.
     rooms_at_once : int
         Rooms that are simulated in one call.
     microphones : dict of int to float
-        How often so many microphones are heard.
-    views : int
+        Share of the batches that have so many microphones; `MICROPHONE_SHARES` if left out.
+    repeats : int
         See above.
     pairs : int or None
         Most pairs of microphones in a batch, which decide how much memory it takes; None for
@@ -184,39 +195,42 @@ class FreshRooms:
 
     """
 
-    def __init__(self, room_config, speech_bank, batch_size, batches_per_epoch, generator,
-                 rooms_at_once=256, microphones=None, views=4, pairs=None):
+    def __init__(self, room_config: RoomConfig | RealConfig | MixtureConfig,
+                 speech_bank: SpeechBank, batch_size: int, batches_per_epoch: int,
+                 generator: torch.Generator, rooms_at_once: int = 256,
+                 microphones: Mapping[int, float] | None = None, repeats: int = 4,
+                 pairs: int | None = None) -> None:
         self.room_config, self.speech_bank = room_config, speech_bank
         self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
         self.generator, self.rooms_at_once = generator, rooms_at_once
-        self.microphones = MICROPHONES if microphones is None else microphones
-        self.views, self.pairs = views, pairs or 15 * batch_size
+        self.microphones = MICROPHONE_SHARES if microphones is None else microphones
+        self.repeats, self.pairs = repeats, pairs or 15 * batch_size
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return self.batches_per_epoch
 
-    def _draw_number(self):
+    def _draw_n_mics(self) -> int:
         shares = torch.tensor(list(self.microphones.values()), device=self.generator.device)
         pick = int(torch.multinomial(shares, 1, generator=self.generator))
         return list(self.microphones)[pick]
 
-    def _simulated(self):
-        """Simulate some rooms and yield their views as batches, each of one number of mics."""
+    def simulate(self) -> Iterator[Scenes]:
+        """Simulate some rooms and yield batches of them, each with its number of microphones."""
         device, most = self.generator.device, max(self.microphones)
         scenes = simulate(self.room_config, most, self.rooms_at_once, self.speech_bank,
                           self.generator, device, _MEMORY[device.type])
-        for _ in range(self.views):
+        for _ in range(self.repeats):
             order = torch.randperm(len(scenes), generator=self.generator, device=device)
             while len(order):
-                number = self._draw_number()
+                n_mics = self._draw_n_mics()
                 n_scenes = min(2 * self.batch_size,
-                               max(1, self.pairs // (number * (number - 1) // 2)))
+                               max(1, self.pairs // (n_mics * (n_mics - 1) // 2)))
                 index, order = order[:n_scenes], order[n_scenes:]
                 some = random_symmetry(scenes.take(index), self.generator)
                 mics = torch.randperm(most, generator=self.generator, device=device)
-                yield some.with_microphones(mics[:number])
+                yield some.with_microphones(mics[:n_mics])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Scenes]:
         """Iterate over the batches of one epoch."""
-        return one_epoch(self._simulated, self.batches_per_epoch)
+        return one_epoch(self.simulate, self.batches_per_epoch)

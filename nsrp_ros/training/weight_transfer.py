@@ -1,40 +1,42 @@
 """
-Start a back-projection network from others that are built a little differently.
+Initialise a back-projection network from trained ones of a slightly different architecture.
 
-Layers of the same size are taken over as they are, of wider ones the channels that matter most, of
-longer kernels the middle, of more blocks the first ones, and the weights of those correlations
-that the new network still has. What only the new one has stays as it was made. It has to be
-trained before it is of use, but much shorter than from nothing.
+Layers of the same size are copied, of wider ones the channels with the largest weights, of longer
+kernels the middle, of more blocks the first ones, and the weights of those correlations that the
+new network still has. Parameters that only the new network has keep their initial values. It has
+to be trained before it is of use, but much shorter than from scratch.
 """
 
 import re
 
+from nsrp_ros.core.config import BackprojectionConfig
+from nsrp_ros.networks.backprojection import Backprojection
 import torch
 
 
-def inherit(heir, *parents):
+def transfer_weights(target: Backprojection, *sources: Backprojection) -> list[str]:
     """
-    Take over from trained networks what fits.
+    Copy what fits from trained networks.
 
     Parameters
     ----------
-    heir : Backprojection
+    target : Backprojection
         Changes in place.
-    *parents : Backprojection
-        Asked in turn: each parameter comes from the first that has it.
+    *sources : Backprojection
+        In order of preference: each parameter comes from the first that has it.
 
     Returns
     -------
     list of str
-        Parameters of the heir that no parent has anything for.
+        Parameters of the target that no source has values for.
 
     """
     missing = []
     with torch.no_grad():
-        offers = [_offer(heir, parent) for parent in parents]
-        for name, value in heir.named_parameters():
-            known = next((offer[name] for offer in offers if name in offer
-                          and offer[name].shape == value.shape), None)
+        fitted = [_fitted_parameters(target, source) for source in sources]
+        for name, value in target.named_parameters():
+            known = next((weights[name] for weights in fitted if name in weights
+                          and weights[name].shape == value.shape), None)
             if known is None:
                 missing.append(name)
             else:
@@ -42,32 +44,34 @@ def inherit(heir, *parents):
     return missing
 
 
-def _offer(heir, parent):
-    """Return a parent's parameters, as far as they can be, in the shapes of the heir's."""
-    mine, theirs = dict(heir.named_parameters()), dict(parent.named_parameters())
-    offer = {name: weight for name, weight in theirs.items() if name in mine}
+def _fitted_parameters(target: Backprojection, source: Backprojection) -> dict[str, torch.Tensor]:
+    """Return a source's parameters, as far as possible in the shapes of the target's."""
+    wanted = dict(target.named_parameters())
+    fitted: dict[str, torch.Tensor] = {
+        name: weight for name, weight in source.named_parameters() if name in wanted}
     first = 'lags.first.weight'
-    inputs = _inputs(heir.config, parent.config)
+    inputs = _input_indices(target.config, source.config)
     if inputs is None:
-        del offer[first]
+        del fitted[first]
     else:
-        offer[first] = offer[first][:, inputs]
-    for name, weight in offer.items():
+        fitted[first] = fitted[first][:, inputs]
+    for name, weight in fitted.items():
         if weight.ndim == 3:
-            cut = max((weight.shape[-1] - mine[name].shape[-1]) // 2, 0)
-            offer[name] = weight[..., cut:weight.shape[-1] - cut]
-    return _narrowed(offer, mine)
+            cut = max((weight.shape[-1] - wanted[name].shape[-1]) // 2, 0)
+            fitted[name] = weight[..., cut:weight.shape[-1] - cut]
+    return _select_channels(fitted, wanted)
 
 
-def _inputs(mine, theirs):
-    """Find the heir's inputs of the first convolution along lags; None if the parent lacks one."""
-    places = {name: k for k, name in enumerate(_correlations(theirs))}
-    wanted = _correlations(mine)
+def _input_indices(target: BackprojectionConfig,
+                   source: BackprojectionConfig) -> list[int] | None:
+    """Find the target's inputs of the lag network among the source's; None if one is missing."""
+    places = {name: k for k, name in enumerate(_lag_inputs(source))}
+    wanted = _lag_inputs(target)
     return [places[name] for name in wanted] if set(wanted) <= set(places) else None
 
 
-def _correlations(config):
-    """Name what comes into the lag network, in order; see correlation.py and `hear`."""
+def _lag_inputs(config: BackprojectionConfig) -> list[object]:
+    """Name the input channels of the lag network, in order; see networks/correlation.py."""
     weightings = [*config.weightings, *range(config.learned_weightings)]
     names = [(band, weighting) for band in config.bands for weighting in weightings]
     return [*names, *['whole'] * config.whole_window, 'possible', 'size']
@@ -84,31 +88,34 @@ _ENDS = (
     (r'weightings\.layers\.2', 'weightings 1', 'weightings 2'),
     (r'weightings\.layers\.4', 'weightings 2', ''),
 )
-"""Layers, and names of the channels that come in and go out where their number may shrink."""
+"""Layers, and names of their input and output channels where their number may be smaller."""
 
 
-def _narrowed(offer, mine):
-    """Leave only as many channels as the heir has: those with the largest weights."""
-    spaces = {}  # of each kind of channels: [(parameter's name, axis)], shared by several
-    for name in offer:
+def _select_channels(fitted: dict[str, torch.Tensor],
+                     wanted: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+    """Keep only as many channels as the target has: those with the largest weights."""
+    # Of each group of channels the parameters that share it: [(name, axis)].
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for name in fitted:
         layer, _, part = name.rpartition('.')
         for pattern, into, out in _ENDS:
             if match := re.fullmatch(pattern, layer):
                 ends = [(match.expand(out), 0)] + [(match.expand(into), 1)] * (part == 'weight')
-                for space, axis in ends:
-                    if space:
-                        spaces.setdefault(space, []).append((name, axis))
-    for places in spaces.values():
+                for group, axis in ends:
+                    if group:
+                        groups.setdefault(group, []).append((name, axis))
+    for places in groups.values():
         name, axis = places[0]
-        n_kept, n_known = mine[name].shape[axis], offer[name].shape[axis]
+        n_kept, n_known = wanted[name].shape[axis], fitted[name].shape[axis]
         if n_kept >= n_known:
             continue
-        # What a channel does is bounded by what is written to it times what is read from it.
+        # A channel's effect is bounded by the weights that write it times those that read it.
         written, read = (
-            sum(offer[name].transpose(0, axis).flatten(1).square().sum(dim=1)
-                for name, axis in places if axis == end and name.endswith('weight'))
+            sum((fitted[name].transpose(0, axis).flatten(1).square().sum(dim=1)
+                 for name, axis in places if axis == end and name.endswith('weight')),
+                torch.zeros(n_known))
             for end in (0, 1))
         kept = (written * read).topk(n_kept).indices.sort().values
         for name, axis in places:
-            offer[name] = offer[name].index_select(axis, kept)
-    return offer
+            fitted[name] = fitted[name].index_select(axis, kept)
+    return fitted

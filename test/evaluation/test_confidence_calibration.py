@@ -18,7 +18,7 @@ import torch
 
 
 def test_a_known_model_is_found_again():
-    """Outcomes that a model drew lead back to it."""
+    """A fit to outcomes drawn from a model recovers it."""
     rng = np.random.default_rng(3)
     truth = Confidence(-4.0, 2.0, 1.0)
     prominences, n_mics = rng.uniform(1, 8, 40000), rng.choice([4, 5, 6], 40000)
@@ -30,15 +30,15 @@ def test_a_known_model_is_found_again():
 
 
 def test_the_fit_is_the_localizer_s_own_formula():
-    """What is fitted here is what Estimate.confidence says."""
+    """The fitted model is evaluated as in Estimate.confidence."""
     model = Confidence(-2.0, 1.5, 0.3)
     likelihood_map = np.random.default_rng(0).standard_normal((25, 25))
     predicted = predict(model, np.array([peak_prominence(likelihood_map)]), np.array([5]))
     assert confidence(model, likelihood_map, 5) == pytest.approx(float(predicted[0]))
 
 
-def test_the_fit_survives_one_number_of_microphones_and_no_errors():
-    """CRNN4 hears four microphones only; ten perfect rooms give finite numbers."""
+def test_the_fit_is_finite_with_one_number_of_microphones_and_no_errors():
+    """As of CRNN4, which has four microphones only, in ten rooms without errors."""
     model = fit_confidence(np.linspace(1, 3, 10), np.full(10, 4), np.full(10, True))
     assert model.mics == 0 and np.isfinite([model.bias, model.prominence]).all()
     assert predict(model, np.array([2.0]), np.array([4]))[0] > 0.9
@@ -62,7 +62,7 @@ def test_a_network_is_calibrated_in_its_checkpoint(tmp_path, capsys):
 
 
 def test_test_sets_are_refused(tmp_path):
-    """Nothing is ever fitted to a test set."""
+    """Confidences are not fitted to test sets."""
     made = generate.make('anechoic_sim', 2, 'test', tmp_path, 2, simulator='torch',
                          speech='synthetic')
     with pytest.raises(ValueError, match='validation sets only'):

@@ -1,11 +1,10 @@
-"""The table: complete, from the cache the second time, and honest about what is missing."""
+"""The table is complete, cached the second time, and names what is missing."""
 
 import hashlib
 import json
 
 from nsrp_ros.core.model_files import model_folders
 from nsrp_ros.datasets import generate
-from nsrp_ros.evaluation import method_scores
 from nsrp_ros.evaluation.baselines.published_results import PUBLISHED
 from nsrp_ros.evaluation.evaluate import accepts
 from nsrp_ros.evaluation.evaluate import find_set
@@ -16,6 +15,7 @@ from nsrp_ros.evaluation.method_scores import checksum
 from nsrp_ros.evaluation.method_scores import fingerprint
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.localization.methods.srp import SRP_CONFIGS
 from nsrp_ros.simulation.scenes import Scenes
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ import pytest
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """Return a folder with small test sets, synthetic talkers in rooms without echoes."""
+    """Return a folder with a small test set, synthetic talkers in anechoic rooms."""
     folder = tmp_path_factory.mktemp('data')
     made = generate.make('anechoic_sim', 6, 'test', folder, 4, simulator='torch',
                          speech='synthetic')
@@ -33,14 +33,14 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def scenes(anechoic):
-    """Return two scenes without echoes."""
+    """Return two anechoic scenes."""
     signals = np.stack([anechoic.signals(seed=k) for k in (1, 2)])
-    geometry = (np.stack([array] * 2) for array in (
+    mic_positions, source_position, room_dims = (np.stack([array] * 2) for array in (
         anechoic.mic_positions, anechoic.source_position, anechoic.room_dims))
-    return Scenes(signals, *geometry)
+    return Scenes(signals, mic_positions, source_position, room_dims)
 
 
-def test_the_table_has_every_row_and_the_paper_beside_it(data, tmp_path, capsys):
+def test_the_table_has_every_row_and_the_paper_s_values(data, tmp_path, capsys):
     """One command prints it, draws pictures and writes JSON."""
     arguments = [CENTRE, 'srp_phat_2d', 'neural_srp', 'crnn4', '--data', str(data), '--sets',
                  'hard', '--limit', '3', '--out', str(tmp_path)]
@@ -64,24 +64,23 @@ def test_missing_sets_name_the_command_that_makes_them(tmp_path, capsys):
 
 
 def test_each_number_of_microphones_takes_the_smallest_set_that_has_as_many(tmp_path):
-    """Four are the first of the paper's six, whatever other sets lie about."""
+    """Four are the first of the paper's six, whatever other sets there are."""
     for name in ('hard-4-test', 'hard-6-test', 'hard-16-test', 'hard-6-val', 'real-8-test'):
         (tmp_path / name).mkdir()
         (tmp_path / name / 'manifest.json').touch()
     chosen = {n: find_set(tmp_path, 'hard', n) for n in (2, 4, 6, 7, 8, 16, 17)}
-    assert chosen.pop(17) is None
-    assert {n: folder.name for n, folder in chosen.items()} == {
+    assert {n: folder and folder.name for n, folder in chosen.items()} == {
         2: 'hard-6-test', 4: 'hard-6-test', 6: 'hard-6-test', 7: 'hard-16-test',
-        8: 'hard-16-test', 16: 'hard-16-test'}
+        8: 'hard-16-test', 16: 'hard-16-test', 17: None}
     assert find_set(tmp_path, 'real', 6) == tmp_path / 'real-8-test'
     assert find_set(tmp_path, 'easy', 2) is None
     (tmp_path / 'easy-4-test').mkdir()
     (tmp_path / 'easy-4-test/manifest.json').touch()
-    assert find_set(tmp_path, 'easy', 2).name == 'easy-4-test'
+    assert find_set(tmp_path, 'easy', 2) == tmp_path / 'easy-4-test'
 
 
 def test_other_numbers_of_microphones_are_rows_of_their_own(data, tmp_path, capsys):
-    """Two microphones are located with; eight there are not, and the command to have them."""
+    """There are rooms for two and three; for eight the command that makes them is printed."""
     arguments = [CENTRE, 'srp_phat_2d', '--data', str(data), '--sets', 'hard', '--limit', '2',
                  '--out', str(tmp_path), '--mics']
     assert main([*arguments, '2', '3']) == 0
@@ -92,14 +91,18 @@ def test_other_numbers_of_microphones_are_rows_of_their_own(data, tmp_path, caps
     assert 'generate hard --split test --mics 8' in capsys.readouterr().err
 
 
-def test_what_was_measured_is_not_measured_again(scenes, tmp_path, monkeypatch):
-    """A longer run begins with what the shorter one knew."""
+def test_cached_estimates_are_not_computed_again(scenes, tmp_path, monkeypatch):
+    """A longer run begins with the estimates of the shorter one."""
     known = checksum(scenes)
     one = score('srp_phat_2d', scenes, known, tmp_path, limit=1)
     calls = []
     locate_all = Localizer.locate_all
-    monkeypatch.setattr(Localizer, 'locate_all',
-                        lambda own, windows: calls.extend(windows) or locate_all(own, windows))
+
+    def counted(own, windows):
+        calls.extend(windows)
+        return locate_all(own, windows)
+
+    monkeypatch.setattr(Localizer, 'locate_all', counted)
     both = score('srp_phat_2d', scenes, known, tmp_path)
     assert len(calls) == 1 and len(both.positions) == 2
     np.testing.assert_array_equal(both.positions[:1], one.positions)
@@ -109,27 +112,27 @@ def test_what_was_measured_is_not_measured_again(scenes, tmp_path, monkeypatch):
     assert len(calls) == 3
 
 
-def test_the_cache_knows_weights_but_not_confidences(monkeypatch):
-    """Calibration leaves positions where they were; other settings do not."""
+def test_fingerprints_depend_on_settings_but_not_on_confidences(monkeypatch):
+    """Calibration does not change positions; other settings do."""
     from dataclasses import replace
     from nsrp_ros.core.config import Confidence
     before = fingerprint('srp_phat_2d')
-    config = method_scores.CLASSICAL['srp_phat_2d']
-    monkeypatch.setitem(method_scores.CLASSICAL, 'srp_phat_2d',
+    config = SRP_CONFIGS['srp_phat_2d']
+    monkeypatch.setitem(SRP_CONFIGS, 'srp_phat_2d',
                         replace(config, confidence=Confidence(9, 9, 9)))
     assert fingerprint('srp_phat_2d') == before
-    monkeypatch.setitem(method_scores.CLASSICAL, 'srp_phat_2d', replace(config, nx=26))
+    monkeypatch.setitem(SRP_CONFIGS, 'srp_phat_2d', replace(config, nx=26))
     assert fingerprint('srp_phat_2d') != before
     assert len({fingerprint(m) for m in ('srp_phat', 'neural_srp', CENTRE)}) == 3
 
 
 def test_scores_are_the_localizer_s(scenes):
-    """No code but the robot's locates."""
+    """They are what `Localizer.locate` returns."""
     scores = score('srp_phat', scenes, '')
     estimate = Localizer.load('srp_phat').locate(
         scenes.signals[1], 16000, scenes.mic_positions[1], scenes.room_dims[1])
     np.testing.assert_array_equal(scores.positions[1], estimate.position)
-    assert scores.errors(scenes.source_position).max() < 0.1  # no echoes, so SRP is exact
+    assert scores.errors(scenes.source_position).max() < 0.1  # anechoic, so SRP is exact
     centre = score(CENTRE, scenes, '')
     np.testing.assert_array_equal(centre.positions[0], scenes.room_dims[0, :2] / 2)
 
@@ -144,10 +147,10 @@ def test_every_row_of_the_paper_can_be_printed():
 
 
 @pytest.mark.parametrize('method', ['neural_srp', 'neural_srp_plus', 'crnn4'])
-def test_networks_hear_the_recordings(method, recorded_folder):
+def test_networks_locate_in_the_recordings(method, recorded_folder):
     """Every network runs on real windows and points into the room."""
-    from nsrp_ros.datasets.libri_adhoc40 import cut_windows
-    from nsrp_ros.datasets.libri_adhoc40 import shared_recordings
+    from nsrp_ros.datasets.recordings import cut_windows
+    from nsrp_ros.datasets.recordings import shared_recordings
     recorded = cut_windows(shared_recordings(recorded_folder))
     scores = score(method, recorded, '', limit=2)
     assert np.all((scores.positions > 0) & (scores.positions < recorded.room_dims[:2, :2]))

@@ -49,7 +49,7 @@ def test_interval_is_that_of_the_normal_distribution(rng):
     assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
 
 
-def test_paired_test_sees_a_small_steady_gain(rng):
+def test_paired_test_detects_a_small_steady_gain(rng):
     """A tenth of a metre less everywhere is certain though the errors vary by metres."""
     reference = rng.exponential(2, 300) + 0.2
     test = paired_test(reference - 0.1 + rng.normal(0, 0.05, 300), reference, rng)
@@ -72,11 +72,11 @@ def test_calibrated_confidences_have_a_small_calibration_error(rng):
     table = reliability(confidences, right)
     assert sum(count for _, _, count in table) == 20000
     assert expected_calibration_error(table) < 0.02
-    boasting = reliability(np.full(20000, 0.9), right)
-    assert expected_calibration_error(boasting) == pytest.approx(0.4, abs=0.02)
+    overconfident = reliability(np.full(20000, 0.9), right)
+    assert expected_calibration_error(overconfident) == pytest.approx(0.4, abs=0.02)
 
 
-def test_nonsense_is_refused(rng):
+def test_invalid_input_is_refused(rng):
     """Nothing, negative distances and unequal lengths are errors."""
     for errors in ([], [-1.0], [np.nan]):
         with pytest.raises(ValueError):

@@ -1,35 +1,40 @@
-"""What has been measured is not measured again."""
+"""Cached results are not measured again."""
 
-from nsrp_ros.evaluation.result_cache import remember
+from nsrp_ros.evaluation.result_cache import cached
 import numpy as np
 import pytest
 
 
-def test_a_longer_job_begins_with_the_shorter_one_s(tmp_path):
-    asked = []
+def test_a_longer_job_begins_with_the_rows_of_a_shorter_one(tmp_path):
+    measured = []
 
     def square(k):
-        asked.append(k)
+        measured.append(k)
         return k, k ** 2
 
-    remember(square, 3, 'squares', tmp_path)
-    np.testing.assert_array_equal(remember(square, 5, 'squares', tmp_path)[:, 1],
+    cached(square, 3, 'squares', tmp_path)
+    np.testing.assert_array_equal(cached(square, 5, 'squares', tmp_path)[:, 1],
                                   [0, 1, 4, 9, 16])
-    assert asked == [0, 1, 2, 3, 4]
-    assert len(remember(square, 2, 'squares', tmp_path)) == 2 and len(asked) == 5
-    remember(square, 1, 'other squares', tmp_path)
-    assert len(asked) == 6
+    assert measured == [0, 1, 2, 3, 4]
+    assert len(cached(square, 2, 'squares', tmp_path)) == 2 and len(measured) == 5
+    cached(square, 1, 'other squares', tmp_path)
+    assert len(measured) == 6
 
 
-def test_a_broken_job_keeps_what_it_has(tmp_path):
-    def breaks(k):
+def test_an_interrupted_job_keeps_its_rows(tmp_path):
+    def interrupted(k):
         if k == 40:
             raise KeyboardInterrupt
         return [k]
 
     with pytest.raises(KeyboardInterrupt):
-        remember(breaks, 50, 'key', tmp_path)
-    asked = []
-    rows = remember(lambda k: asked.append(k) or [k], 50, 'key', tmp_path)
+        cached(interrupted, 50, 'key', tmp_path)
+    measured = []
+
+    def works(k):
+        measured.append(k)
+        return [k]
+
+    rows = cached(works, 50, 'key', tmp_path)
     np.testing.assert_array_equal(rows[:, 0], np.arange(50))
-    assert asked[0] == 25
+    assert measured[0] == 25

@@ -1,4 +1,4 @@
-"""The tables of robustness: one command, nothing measured twice, ready to be pasted."""
+"""The tables of robustness: one command, whose estimates are cached."""
 
 import json
 

@@ -1,34 +1,34 @@
-"""Silence is measured through the localizer's own confidence."""
+"""Voice presence is measured through the localizer's own confidence."""
 
 import json
 
-from nsrp_ros.evaluation.scenarios.silent_windows import DOUBTFUL
+from nsrp_ros.evaluation.scenarios.silent_windows import AMBIGUOUS
 from nsrp_ros.evaluation.scenarios.silent_windows import NOISES
 from nsrp_ros.evaluation.scenarios.silent_windows import SILENCES
 from nsrp_ros.evaluation.scenarios.silent_windows import SNRS
 from nsrp_ros.evaluation.voice_presence import confidences
-from nsrp_ros.evaluation.voice_presence import judge
+from nsrp_ros.evaluation.voice_presence import detection_scores
 from nsrp_ros.evaluation.voice_presence import main
 from nsrp_ros.localization.localizer import Localizer
 import numpy as np
 
 
-def test_a_detector_that_knows_is_perfect_and_one_that_guesses_is_not():
+def test_a_perfect_and_a_random_detector():
     rng = np.random.default_rng(0)
-    silent = {(kind, None): 0.2 * rng.random(20) for kind in (*SILENCES, *DOUBTFUL)}
-    knows = judge(silent | {(kind, snr): 0.5 + 0.5 * rng.random(20)
-                            for kind in NOISES for snr in SNRS})
-    assert all(row['area'][0] == 1 and row['detected'][0][0] == 1 for row in knows['talking'])
-    guesses = judge(silent | {(kind, snr): 0.2 * rng.random(20)
-                              for kind in NOISES for snr in SNRS})
-    everything = guesses['talking'][0]
+    silent = {(kind, None): 0.2 * rng.random(20) for kind in (*SILENCES, *AMBIGUOUS)}
+    perfect = detection_scores(silent | {
+        (kind, snr): 0.5 + 0.5 * rng.random(20) for kind in NOISES for snr in SNRS})
+    assert all(row['area'][0] == 1 and row['detected'][0][0] == 1 for row in perfect['talking'])
+    random = detection_scores(silent | {
+        (kind, snr): 0.2 * rng.random(20) for kind in NOISES for snr in SNRS})
+    everything = random['talking'][0]
     assert everything['noise'] == 'all' and abs(everything['area'][0] - 0.5) < 0.1
     assert everything['detected'][1][0] < 0.2
-    alarms = np.mean([row['alarms'] for row in knows['silent'][:len(SILENCES)]], axis=0)
+    alarms = np.mean([row['alarms'] for row in perfect['silent'][:len(SILENCES)]], axis=0)
     assert alarms[0] <= 0.01 and alarms[1] <= 0.05
 
 
-def test_one_command_asks_the_localizer_and_writes_tables(tmp_path, capsys, monkeypatch):
+def test_one_command_writes_tables_and_caches_confidences(tmp_path, capsys, monkeypatch):
     arguments = ['srp_phat_2d', '--rooms', '2', '--mics', '3', '--speech', 'synthetic', '--out',
                  str(tmp_path)]
     assert main(arguments) == 0
@@ -36,7 +36,7 @@ def test_one_command_asks_the_localizer_and_writes_tables(tmp_path, capsys, monk
     assert (tmp_path / 'silence.png').is_file()
     assert '--rooms 2 --mics 3' in (tmp_path / 'tables.md').read_text()
     results = json.loads((tmp_path / 'results.json').read_text())
-    monkeypatch.setattr(Localizer, 'locate', None)  # all is remembered
+    monkeypatch.setattr(Localizer, 'locate', None)  # all is cached
     assert main(arguments) == 0
     assert json.loads((tmp_path / 'results.json').read_text()) == results
 

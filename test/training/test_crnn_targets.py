@@ -1,5 +1,6 @@
-"""Targets are what the paper's equations say, on any grid."""
+"""Targets follow the paper's equations on any grid."""
 
+from matplotlib import pyplot as plt
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.training.crnn_targets import floor_points
 from nsrp_ros.training.crnn_targets import gaussian
@@ -9,6 +10,8 @@ from nsrp_ros.training.crnn_targets import normalised
 from nsrp_ros.training.crnn_targets import target_maps
 from nsrp_ros.training.crnn_targets import TargetConfig
 from nsrp_ros.training.crnn_targets import tdoa_error
+from nsrp_ros.training.curves import targets_figure
+import numpy as np
 import pytest
 import torch
 
@@ -40,8 +43,8 @@ def test_hyperbolic_follows_equation_nine():
     assert torch.allclose(drawn, torch.exp(torch.tensor(-(2 / SPEED_OF_SOUND / sigma) ** 2)))
 
 
-def test_hyperbolic_ridge_is_where_the_tdoa_is_the_source_s():
-    """Two points of one hyperbola branch score alike, in two and in three dimensions."""
+def test_hyperbolic_ridge_is_where_the_tdoa_is_that_of_the_source():
+    """All points of one branch of the hyperbola have the same value, at any height."""
     mics = torch.tensor([[[1.0, 2.0, 1.0], [5.0, 2.0, 1.0]]])
     source = torch.tensor([[3.0, 3.5, 1.0]])  # on the plane between the microphones
     points = torch.tensor([[[3.0, 0.1, 1.0], [3.0, 3.9, 2.0], [3.4, 3.5, 1.0]]])
@@ -82,14 +85,40 @@ def test_highest_cell_holds_the_source():
     assert torch.equal(cell, (SOURCES[:, :2] / ROOMS[:, :2] * 25).long())
 
 
-def test_targets_are_drawn(tmp_path):
-    """The picture like Fig. 4 appears."""
-    main([str(tmp_path / 'targets.png'), '--grid-size', '20'])
-    assert (tmp_path / 'targets.png').stat().st_size > 1000
+def test_figure_shows_every_target_with_its_devices():
+    """Maps lie over the room as they are, with the microphones and the talker at their places."""
+    config = TargetConfig('gaussian')
+    likelihood_map = target_maps(config, 25, MICS, SOURCES, ROOMS)[0].numpy()
+    figure = targets_figure({'one': likelihood_map, 'other': 2 * likelihood_map},
+                            MICS[0].numpy(), SOURCES[0].numpy(), ROOMS[0].numpy())
+    one, other = figure.axes[:2]
+    assert [one.get_title(), other.get_title()] == ['one', 'other']
+    for axes, factor in ((one, 1), (other, 2)):
+        image, = axes.images
+        np.testing.assert_array_equal(image.get_array(), factor * likelihood_map)
+        assert tuple(image.get_extent()) == (0, 6, 0, 4) and image.origin == 'lower'
+        microphones, talker = axes.lines
+        np.testing.assert_array_equal(microphones.get_xydata(), MICS[0, :, :2].numpy())
+        np.testing.assert_array_equal(talker.get_xydata(), SOURCES[:1, :2].numpy())
+    plt.close(figure)
 
 
-def test_nonsense_is_refused():
-    """Unknown kinds and widths that are no width say so."""
+def test_command_draws_the_three_targets(tmp_path, capsys):
+    """The picture has the colours of three different maps side by side."""
+    picture = tmp_path / 'pictures/targets.png'
+    main([str(picture), '--grid-size', '20'])
+    assert f'wrote {picture}' in capsys.readouterr().out
+    pixels = plt.imread(picture)[..., :3]
+    left, middle, right = np.array_split(pixels, 3, axis=1)
+    highest = plt.get_cmap()(1.0)[:3]
+    for part in (left, middle, right):  # every target reaches its maximum somewhere
+        assert (np.abs(part - highest).max(axis=-1) < 0.05).any()
+    n = min(left.shape[1], right.shape[1])
+    assert np.abs(left[:, :n] - right[:, :n]).max() > 0.5
+
+
+def test_invalid_targets_are_refused():
+    """Unknown kinds and widths that are not positive."""
     with pytest.raises(ValueError, match='kind'):
         TargetConfig('square')
     with pytest.raises(ValueError, match='sigma'):

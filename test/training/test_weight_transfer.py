@@ -1,11 +1,11 @@
-"""A network starts from others: what fits is taken over, each from the first that has it."""
+"""Weights are transferred where they fit, each from the first network that has it."""
 
 from dataclasses import replace
 
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import whole_room
-from nsrp_ros.training.weight_transfer import inherit
+from nsrp_ros.training.weight_transfer import transfer_weights
 import torch
 
 TINY = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_blocks=2)
@@ -13,70 +13,82 @@ OLDER = replace(TINY, weightings=('plain', 'loud', 'onset'), whole_window=True, 
                 shared_bins=1, dilations=(1, 4, 16), map_blocks=3)
 
 
-def _network(config, seed):
+def make_network(config: BackprojectionConfig, seed: int) -> Backprojection:
+    """Make a network whose parameters all differ; some would be initialised to zero."""
     torch.manual_seed(seed)
     network = Backprojection(config)
-    for parameter in network.parameters():  # some start at zero, and would all be alike
+    for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return network
 
 
-def test_of_its_like_it_takes_everything():
-    heir, parent = _network(TINY, 0), _network(TINY, 1)
-    assert inherit(heir, parent) == []
+def log_posteriors(*networks: Backprojection) -> list[torch.Tensor]:
+    """Return each network's output for the same scene."""
     signals, mics = torch.randn(1, 4, 8000), torch.rand(1, 4, 3) * 3
     dims = torch.tensor([[5.0, 4.0, 3.0]])
-    answers = [network(signals, mics, dims, whole_room(dims), (2, 6, 6))[0]
-               for network in (heir, parent)]
-    assert torch.equal(*answers)
+    return [network(signals, mics, dims, whole_room(dims), (2, 6, 6))[0] for network in networks]
 
 
-def test_of_a_larger_one_it_takes_what_it_has():
-    heir, parent = _network(TINY, 0), _network(OLDER, 1)
-    missing = inherit(heir, parent)
+def test_everything_is_copied_between_equal_architectures():
+    """Both networks give the same posterior then."""
+    target, source = make_network(TINY, 0), make_network(TINY, 1)
+    assert transfer_weights(target, source) == []
+    one, other = log_posteriors(target, source)
+    assert torch.equal(one, other)
+
+
+def test_a_larger_architecture_gives_the_parts_that_the_smaller_has():
+    """The middle of longer kernels, and the inputs of those correlations that are left."""
+    target, source = make_network(TINY, 0), make_network(OLDER, 1)
+    missing = transfer_weights(target, source)
     assert missing and all(name.startswith('weightings.layers.') for name in missing)
-    mine, theirs = heir.lags, parent.lags
-    assert torch.equal(mine.blocks[1][1].weight, theirs.blocks[1][1].weight[..., 1:-1])
-    # Plain, onset and two learnt ones of each band; the parent has 'loud' between the first two.
+    new, old = target.state_dict(), source.state_dict()
+    name = 'lags.blocks.1.1.weight'
+    assert torch.equal(new[name], old[name][..., 1:-1])
+    # Plain, onset and two learnt ones of each band; the source has 'loud' between the first two.
     kept = [band * 5 + weighting for band in range(4) for weighting in (0, 2, 3, 4)]
-    assert torch.equal(mine.first.weight, theirs.first.weight[:, [*kept, 21, 22]])
+    name = 'lags.first.weight'
+    assert torch.equal(new[name], old[name][:, [*kept, 21, 22]])
 
 
-def test_what_the_first_lacks_comes_from_the_next():
-    heir, first, second = _network(TINY, 0), _network(OLDER, 1), _network(TINY, 2)
-    assert inherit(heir, first, second) == []
-    assert torch.equal(heir.weightings.layers[0].weight, second.weightings.layers[0].weight)
-    assert torch.equal(heir.pool.mix.weight, first.pool.mix.weight)
+def test_parameters_that_the_first_lacks_come_from_the_second():
+    """The first source has other learnt weightings, but everything else."""
+    target, first, second = (make_network(config, seed)
+                             for seed, config in enumerate((TINY, OLDER, TINY)))
+    assert transfer_weights(target, first, second) == []
+    new = target.state_dict()
+    name = 'weightings.layers.0.weight'
+    assert torch.equal(new[name], second.state_dict()[name])
+    name = 'pool.mix.weight'
+    assert torch.equal(new[name], first.state_dict()[name])
 
 
-def test_what_nobody_has_is_named_and_stays():
-    heir = _network(TINY, 0)
-    before = heir.lags.first.weight.clone()
-    missing = inherit(heir, _network(replace(TINY, bands=((100.0, 7000.0),)), 1))
-    assert missing == ['lags.first.weight'] and torch.equal(heir.lags.first.weight, before)
+def test_parameters_that_no_source_has_are_listed_and_unchanged():
+    """A source that correlates in one band only has no weights for four."""
+    target = make_network(TINY, 0)
+    before = target.lags.first.weight.clone()
+    one_band = make_network(replace(TINY, bands=((100.0, 7000.0),)), 1)
+    assert transfer_weights(target, one_band) == ['lags.first.weight']
+    assert torch.equal(target.lags.first.weight, before)
 
 
-def test_of_a_wider_one_it_takes_the_channels_that_matter():
+def test_of_wider_layers_the_channels_with_an_effect_are_kept():
+    """A wide network with channels that have no effect equals the narrow one made of it."""
     wide = replace(TINY, channels=12, hidden_channels=10, map_hidden_channels=9,
                    weighting_channels=11)
     narrow = replace(wide, channels=8, hidden_channels=6, map_hidden_channels=5,
                      weighting_channels=7)
-    parent = _network(wide, 1)
-    with torch.no_grad():  # the wide one has channels that do nothing, and is the narrow one
-        for layer, axis, unused in (
-                (parent.lags.last, 1, (0, 3, 5, 11)), (parent.lags.blocks[0][3], 1, (0, 4, 8, 9)),
-                (parent.lags.blocks[1][3], 1, (1, 2, 3, 4)),
-                (parent.floor.blocks[0][3], 1, (0, 2, 4, 8)),
-                (parent.floor.blocks[1][3], 1, (5, 6, 7, 8)),
-                (parent.weightings.layers[2], 1, (0, 1, 9, 10)),
-                (parent.weightings.layers[4], 1, (2, 3, 5, 7))):
-            layer.weight.index_fill_(axis, torch.tensor(unused), 0.0)
-        for block in parent.lags.blocks:
-            block[1].weight.index_fill_(1, torch.tensor((0, 3, 5, 11)), 0.0)
-    heir = _network(narrow, 0)
-    assert inherit(heir, parent) == []
-    signals, mics = torch.randn(1, 4, 8000), torch.rand(1, 4, 3) * 3
-    dims = torch.tensor([[5.0, 4.0, 3.0]])
-    answers = [network(signals, mics, dims, whole_room(dims), (2, 6, 6))[0]
-               for network in (heir, parent)]
-    torch.testing.assert_close(*answers)
+    source = make_network(wide, 1)
+    parameters = dict(source.named_parameters())
+    with torch.no_grad():
+        for layer, unused in (
+                ('lags.last', (0, 3, 5, 11)),
+                ('lags.blocks.0.1', (0, 3, 5, 11)), ('lags.blocks.0.3', (0, 4, 8, 9)),
+                ('lags.blocks.1.1', (0, 3, 5, 11)), ('lags.blocks.1.3', (1, 2, 3, 4)),
+                ('floor.blocks.0.3', (0, 2, 4, 8)), ('floor.blocks.1.3', (5, 6, 7, 8)),
+                ('weightings.layers.2', (0, 1, 9, 10)), ('weightings.layers.4', (2, 3, 5, 7))):
+            parameters[f'{layer}.weight'].index_fill_(1, torch.tensor(unused), 0.0)
+    target = make_network(narrow, 0)
+    assert transfer_weights(target, source) == []
+    one, other = log_posteriors(target, source)
+    torch.testing.assert_close(one, other)

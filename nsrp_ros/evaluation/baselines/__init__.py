@@ -1,1 +1,1 @@
-"""Other people's methods and published figures to stand beside."""
+"""Methods by others, and published results, to compare with."""

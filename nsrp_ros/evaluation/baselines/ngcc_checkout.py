@@ -1,5 +1,5 @@
 """
-The user's own clone of NGCC-PHAT, which ngcc_phat.py takes for a baseline.
+The user's own clone of NGCC-PHAT, which ngcc_phat.py uses as a baseline.
 
     A. Berg, M. O'Connor, K. Astrom, M. Oskarsson, "Extending GCC-PHAT using Shift Equivariant
     Neural Networks", Interspeech 2022. https://github.com/axeber01/ngcc (MIT licence)
@@ -9,6 +9,7 @@ and name the folder in the environment variable NGCC_PHAT. Its model.py is then 
 so name only a clone that you trust.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 import importlib.util
 import os
@@ -29,7 +30,7 @@ class NgccError(RuntimeError):
     """The clone of NGCC-PHAT is not named, incomplete, or another version."""
 
 
-def clone_folder(folder=None):
+def clone_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """
     Find the user's clone of NGCC-PHAT.
 
@@ -55,14 +56,14 @@ def clone_folder(folder=None):
     folder = Path(folder)
     for name in ('model.py', 'dnn_models.py', WEIGHTS):
         if not (folder / name).is_file():
-            raise NgccError(f'{folder} is no whole clone of https://github.com/axeber01/ngcc: '
-                            f'{name} is missing')
+            raise NgccError(f'{folder} is not a complete clone of https://github.com/axeber01/'
+                            f'ngcc: {name} is missing')
     return folder
 
 
-def load_network(folder=None):
+def load_network(folder: str | os.PathLike[str] | None = None) -> torch.nn.Module:
     """
-    Make the network from the clone's code and give it the clone's weights.
+    Build the network from the clone's code and load the clone's weights.
 
     Parameters
     ----------
@@ -82,8 +83,8 @@ def load_network(folder=None):
     """
     folder = clone_folder(folder)
     try:
-        with _borrowed_modules(torch_same_pad=_same_padding_module()):
-            with _borrowed_modules(dnn_models=_execute(folder / 'dnn_models.py')):
+        with _temporary_modules(torch_same_pad=_same_padding_module()):
+            with _temporary_modules(dnn_models=_execute(folder / 'dnn_models.py')):
                 model = _execute(folder / 'model.py')
         network = model.NGCCPHAT(head='classifier', use_sinc=True, num_channels=_CHANNELS)
         network.load_state_dict(torch.load(folder / WEIGHTS, 'cpu', weights_only=True))
@@ -94,19 +95,19 @@ def load_network(folder=None):
     return network.eval()
 
 
-def _execute(path):
-    """Run a Python file as a module that nobody else can import."""
+def _execute(path: Path) -> ModuleType:
+    """Run a Python file as a module that cannot be imported by name."""
     spec = importlib.util.spec_from_file_location(f'_ngcc_{path.stem}', path)
     if spec is None or spec.loader is None:
-        raise ImportError(f'{path} is no Python file')
+        raise ImportError(f'{path} is not a Python file')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
-def _borrowed_modules(**modules):
-    """Let modules be imported by name for a while."""
+def _temporary_modules(**modules: ModuleType) -> Iterator[None]:
+    """Let modules be imported by name within a context."""
     before = {name: sys.modules.get(name) for name in modules}
     sys.modules.update(modules)
     try:
@@ -119,7 +120,7 @@ def _borrowed_modules(**modules):
                 sys.modules[name] = module
 
 
-def _same_padding_module():
+def _same_padding_module() -> ModuleType:
     """
     Stand in for the package torch_same_pad, which needs a Python before 3.10.
 

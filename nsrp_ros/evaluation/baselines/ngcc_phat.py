@@ -9,36 +9,43 @@ ngcc_checkout.py finds the repository that holds its code and weights.
 How a network that was trained on one pair half a metre apart is used on a whole room:
 
 * It was trained on delays of up to 23 samples and windows of 2048. But its filters are
-  convolutions in time, GCC-PHAT does not care how many lags are kept, and its classifier is a
-  convolution along lags: nothing in its weights knows either number. So it is given the whole
-  window and asked for every lag that a pair's distance allows. That it never met longer delays is
-  a handicap of the weights and not of this use; 2048 samples at a time were tried and are worse.
-* Its normalization layers expect signals as loud as those it was trained on, whose level their
-  stored statistics tell: about 1 root mean square. Each microphone is scaled to that.
+  convolutions in time, GCC-PHAT works with any number of lags, and its classifier is a
+  convolution along lags: its weights depend on neither number. So its input is the whole window,
+  and its output covers every lag that a pair's distance allows. That it was not trained on longer
+  delays is a handicap of the weights and not of this use; 2048 samples at a time were tried and
+  are worse.
+* Its normalization layers expect signals of the level that it was trained on, which follows from
+  their stored statistics: about 1 root mean square. Each microphone is scaled to that.
 * A pair's classes are a distribution over its delay. It is blurred by about the lags that a cell
-  spans, mixed with a uniform one, for a pair that follows an echo must not veto the others, and
-  its logarithm is sampled at tau_ij(p) for each point p of a three-dimensional grid. The sum over
-  pairs is the posterior's logarithm, heights are marginalised and the point of least expected
-  distance answers. Taking the peak instead, or adding probabilities, is worse.
+  spans, mixed with a uniform one, so that a pair that detects a reflection does not veto the
+  others, and its logarithm is sampled at tau_ij(p) for each point p of a three-dimensional grid.
+  The sum over pairs is the posterior's logarithm, heights are marginalised, and the estimate is
+  the point of least expected distance. Taking the peak instead, or adding probabilities, is worse.
 
-The figures in NgccConfig were chosen on validation rooms (hard-6-val and easy-6-val).
+The values in NgccConfig were chosen on validation rooms (hard-6-val and easy-6-val).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nsrp_ros.core.config import Confidence
+from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.geometry import Grid
+from nsrp_ros.core.geometry import lags_per_metre
 from nsrp_ros.core.geometry import microphone_pairs
+from nsrp_ros.core.geometry import path_difference
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.posterior import from_posterior
 from nsrp_ros.core.posterior import Posterior
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 import torch
 
 NGCC_PHAT = 'ngcc_phat'
 """The method's name in tables."""
-_CONTEXT = 14  # lags to either side that its classifier looks at: kernels of 11, 9, 7 and 5
+_CONTEXT = 14  # lags to either side in its classifier's receptive field: kernels of 11, 9, 7, 5
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,12 @@ class NgccConfig:
     """Cells along the room's length, width and height."""
     blur: float = 1.0
     """Standard deviation of the smoothing of a delay's distribution, lags."""
-    doubt: float = 0.1
-    """Probability that a pair's delay is any, whatever the network says."""
+    uniform_share: float = 0.1
+    """Probability that a pair's delay is unrelated to the network's output."""
     sharpness: float = 1.4
     """Power of the product over pairs."""
     confidence: Confidence = Confidence()
-    """Not used: the posterior itself tells how sure it is."""
+    """Not used: the confidence is computed from the posterior."""
 
 
 class NgccPhat:
@@ -70,7 +77,7 @@ class NgccPhat:
     Parameters
     ----------
     network : torch.nn.Module
-        From `ngcc_clone.load_network`; it is taken apart, so make one for each instance.
+        From `ngcc_checkout.load_network`; it is modified, so make one for each instance.
     config : NgccConfig
         How to fuse.
     device : str or torch.device
@@ -78,18 +85,20 @@ class NgccPhat:
 
     """
 
-    def __init__(self, network, config=None, device='cpu'):
+    def __init__(self, network: Any, config: NgccConfig | None = None,
+                 device: str | torch.device = 'cpu') -> None:
         self.config = config or NgccConfig()
         self.device = torch.device(device)
         self.weights = {name: value.detach().clone()
                         for name, value in network.state_dict().items()}
-        # Filters run once a microphone and not once a pair: what is left of the network is given
-        # features where it expects waveforms.
+        # Filters run once a microphone and not once a pair: the rest of the network gets features
+        # in place of waveforms.
         self._filters = network.backbone.to(self.device)
         network.backbone = torch.nn.Identity()
         self._classifier = network.to(self.device)
 
-    def estimate(self, signals, mic_positions, room_dims):
+    def estimate(self, signals: NDArray[np.float32], mic_positions: NDArray[np.floating],
+                 room_dims: NDArray[np.floating]) -> Estimate:
         """
         Locate the talker of one window; arguments are those of `SrpPhat.estimate`.
 
@@ -102,7 +111,7 @@ class NgccPhat:
         cfg = self.config
         pairs = microphone_pairs(len(signals))
         grid = Grid.over_room(room_dims, cfg.nx, cfg.ny, cfg.nz)
-        rows = [doubted(row, cfg.blur, cfg.doubt)
+        rows = [smoothed_log_probabilities(row, cfg.blur, cfg.uniform_share)
                 for row in self.delay_posteriors(signals, mic_positions, pairs)]
         log_posterior = cfg.sharpness * sum_at_tdoas(rows, pairs, mic_positions, grid,
                                                      cfg.sample_rate)  # (nz, ny, nx)
@@ -110,9 +119,11 @@ class NgccPhat:
         return from_posterior(Posterior(cells / cells.sum(), grid.x, grid.y, grid.z))
 
     @torch.inference_mode()
-    def delay_posteriors(self, signals, mic_positions, pairs):
+    def delay_posteriors(self, signals: NDArray[np.float32],
+                         mic_positions: NDArray[np.floating],
+                         pairs: NDArray[np.integer]) -> list[NDArray[np.float32]]:
         """
-        Ask the network for each pair's delay.
+        Compute the network's distribution of each pair's delay.
 
         Parameters
         ----------
@@ -127,7 +138,8 @@ class NgccPhat:
         -------
         list of numpy.ndarray
             P probabilities (2 n + 1,) of the lags -n to n that the pair's distance allows, and
-            two more, samples; positive where the pair's first microphone hears later.
+            two more, samples; positive where the pair's first microphone receives the sound
+            later.
 
         Raises
         ------
@@ -135,14 +147,14 @@ class NgccPhat:
             If the window is too short for microphones this far apart.
 
         """
-        apart = np.linalg.norm(mic_positions[pairs[:, 0]] - mic_positions[pairs[:, 1]], axis=1)
-        n_lags = np.ceil(apart * self.config.sample_rate / SPEED_OF_SOUND).astype(int) + 2
+        spacing = np.linalg.norm(mic_positions[pairs[:, 0]] - mic_positions[pairs[:, 1]], axis=1)
+        n_lags = np.ceil(spacing * self.config.sample_rate / SPEED_OF_SOUND).astype(int) + 2
         if n_lags.max() + _CONTEXT >= signals.shape[1]:
             raise ValueError(f'windows of {signals.shape[1]} samples are too short for '
-                             f'microphones {apart.max():.1f} m apart')
-        heard = torch.as_tensor(signals, dtype=torch.float32, device=self.device)
-        loudness = heard.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
-        features = self._filters(heard / loudness * self.config.level)  # (M, channels, T)
+                             f'microphones {spacing.max():.1f} m apart')
+        waveforms = torch.as_tensor(signals, dtype=torch.float32, device=self.device)
+        level = waveforms.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
+        features = self._filters(waveforms / level * self.config.level)  # (M, channels, T)
         posteriors = []
         for (i, j), n in zip(pairs, n_lags, strict=True):
             self._classifier.gcc.max_tau = int(n) + _CONTEXT
@@ -151,7 +163,8 @@ class NgccPhat:
         return posteriors
 
 
-def doubted(probabilities, blur, doubt):
+def smoothed_log_probabilities(probabilities: NDArray[np.floating], blur: float,
+                               uniform_share: float) -> NDArray[np.float32]:
     """
     Blur a delay's distribution and mix it with a uniform one.
 
@@ -161,7 +174,7 @@ def doubted(probabilities, blur, doubt):
         Shape (L,), summing to one.
     blur : float
         Standard deviation, lags; 0 leaves the distribution.
-    doubt : float
+    uniform_share : float
         The uniform one's share, in (0, 1].
 
     Returns
@@ -173,12 +186,15 @@ def doubted(probabilities, blur, doubt):
     if blur > 0:
         probabilities = gaussian_filter1d(probabilities.astype(np.float64), blur, mode='constant')
         probabilities /= probabilities.sum()
-    return np.log((1 - doubt) * probabilities + doubt / len(probabilities)).astype(np.float32)
+    mixed = (1 - uniform_share) * probabilities + uniform_share / len(probabilities)
+    return np.log(mixed).astype(np.float32)
 
 
-def sum_at_tdoas(rows, pairs, mic_positions, grid, sample_rate):
+def sum_at_tdoas(rows: Sequence[NDArray[np.float32]], pairs: NDArray[np.integer],
+                 mic_positions: NDArray[np.floating], grid: Grid,
+                 sample_rate: float) -> NDArray[np.float32]:
     """
-    Sum what each pair says of its delay at the delays of a grid's points.
+    Sum each pair's log-probabilities at the TDOAs of a grid's points.
 
     Parameters
     ----------
@@ -200,11 +216,11 @@ def sum_at_tdoas(rows, pairs, mic_positions, grid, sample_rate):
 
     """
     points = grid.points()
-    arrival = np.stack([np.linalg.norm(points - mic, axis=-1) * (sample_rate / SPEED_OF_SOUND)
+    arrival = np.stack([np.linalg.norm(points - mic, axis=-1) * lags_per_metre(sample_rate)
                         for mic in mic_positions]).astype(np.float32)  # (M, nz, ny, nx), lags
     total = np.zeros(grid.shape, dtype=np.float32)
     for (i, j), row in zip(pairs, rows, strict=True):
-        lag = arrival[i] - arrival[j] + len(row) // 2
+        lag = path_difference(arrival[i], arrival[j]) + len(row) // 2
         below = lag.astype(np.int32)
         total += row[below] + (lag - below) * (row[below + 1] - row[below])
     return total

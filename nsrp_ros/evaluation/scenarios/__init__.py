@@ -1,1 +1,1 @@
-"""What methods are judged in: conditions, silence, rooms that are no boxes."""
+"""Scenes for evaluation: conditions, silence, polygonal rooms."""

@@ -1,19 +1,26 @@
 """
-Rooms that are no boxes, through pyroomacoustics: the paper's own future work.
+Polygonal rooms, simulated by pyroomacoustics: the paper's own future work.
 
-A floor plan is a polygon with upright walls on it. Early reflections are image sources, those
-that cannot be seen left out; later ones are traced rays. Whoever locates is told the bounding
-box. The box itself is made the same way, with the same walls, microphones and talker.
+A floor plan is a polygon with vertical walls. Early reflections are image sources, of which only
+the visible ones count; later ones are traced rays. The reported room dimensions are those of the
+bounding box. The box itself is simulated the same way, with the same walls, microphones and
+talker.
 """
 
+from collections.abc import Callable
+
 from nsrp_ros.datasets.generate import scene_generator
-from nsrp_ros.evaluation.scenarios.paired_scenes import together
+from nsrp_ros.evaluation.scenarios.paired_scenes import join_scenes
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
 from nsrp_ros.simulation.acoustics.room_responses import window_length
 from nsrp_ros.simulation.noise import add_sensor_noise
 from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.shoebox_rooms import draw_rooms
+from nsrp_ros.simulation.shoebox_rooms import RoomConfig
+from nsrp_ros.simulation.shoebox_rooms import Rooms
+from nsrp_ros.simulation.speech.bank import SpeechBank
 import numpy as np
+from numpy.typing import NDArray
 import pyroomacoustics
 from scipy.signal import oaconvolve
 import torch
@@ -21,15 +28,17 @@ import torch
 SHAPES = ('box', 'slanted', 'l_shape')
 MAX_ORDER = 6
 """Most reflections of an image source; beyond, there are rays."""
-RINGS = 0.75
-"""Seconds of response."""
+RESPONSE_SECONDS = 0.75
+"""Length of the impulse responses."""
 _NOTCH = (0.3, 0.5)  # shares of length and width that the L leaves out
 _SLANT = (0.1, 0.25)  # shares of the sides by which slanted walls' corners are moved
 _TRIES = 100000
-_CENTRES = (*BANDS, 8000.0)  # hertz; the highest band's value holds on above it
+_CENTRES = (*BANDS, 8000.0)  # hertz; the highest band's value also holds above it
 
 
-def floor_plans(room_dims, uniform):
+def floor_plans(room_dims: NDArray[np.floating],
+                uniform: Callable[[int], NDArray[np.float64]],
+                ) -> dict[str, NDArray[np.float64]]:
     """
     Draw the corners of a room's floor in all shapes.
 
@@ -38,7 +47,7 @@ def floor_plans(room_dims, uniform):
     room_dims : numpy.ndarray
         Shape (3,), metres: the bounding box.
     uniform : callable
-        Draws numbers between 0 and 1 of a shape.
+        Draws so many numbers between 0 and 1.
 
     Returns
     -------
@@ -56,7 +65,8 @@ def floor_plans(room_dims, uniform):
     return {shape: np.array(plans[shape]) * (length, width) for shape in SHAPES}
 
 
-def inside(points, corners):
+def points_in_polygon(points: NDArray[np.floating],
+                      corners: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which points (n, 2 or more) lie in a polygon, by counting the sides to their right."""
     x, y = points[:, 0, None], points[:, 1, None]
     (x0, y0), (x1, y1) = corners.T, np.roll(corners, -1, axis=0).T
@@ -65,7 +75,8 @@ def inside(points, corners):
     return (crosses & (x < at)).sum(axis=1) % 2 == 1
 
 
-def shaped(shape, config, n_mics, n_scenes, bank, seed=0):
+def simulate_polygonal(shape: str, config: RoomConfig, n_mics: int, n_scenes: int,
+                       bank: SpeechBank, seed: int = 0) -> Scenes:
     """
     Simulate scenes in rooms of one shape.
 
@@ -74,9 +85,10 @@ def shaped(shape, config, n_mics, n_scenes, bank, seed=0):
     shape : str
         One of `SHAPES`.
     config : RoomConfig
-        The bounding boxes and what their walls swallow; devices are where all shapes have room.
+        The bounding boxes and the absorption of their walls; devices are where all shapes have
+        room.
     n_mics, n_scenes, bank, seed
-        As for `trials.simulated`.
+        As for `paired_scenes.simulate_scenes`.
 
     Returns
     -------
@@ -89,36 +101,39 @@ def shaped(shape, config, n_mics, n_scenes, bank, seed=0):
         generator = scene_generator(seed, 'test', k)
         rooms, plans = _draw(config, n_mics, generator)
         n_window = window_length(bank.sample_rate)
-        n_speech = round(RINGS * bank.sample_rate) + n_window
+        n_speech = round(RESPONSE_SECONDS * bank.sample_rate) + n_window
         speech = bank.draw(1, n_speech, generator).numpy()
-        responses = shaped_responses(
+        responses = polygon_responses(
             plans[shape], float(rooms.dims[0, 2]), rooms.absorption[0].numpy(),
             rooms.source_position[0].numpy(), rooms.mic_positions[0].numpy(), bank.sample_rate,
             seed=k)
-        heard = oaconvolve(speech, responses, axes=-1)[:, n_speech - n_window:n_speech]
-        signals = add_sensor_noise(torch.from_numpy(heard.astype(np.float32))[None],
+        received = oaconvolve(speech, responses, axes=-1)[:, n_speech - n_window:n_speech]
+        signals = add_sensor_noise(torch.from_numpy(received.astype(np.float32))[None],
                                    config.snr_db, generator)
         made.append(Scenes(signals, rooms.mic_positions, rooms.source_position, rooms.dims,
                            bank.sample_rate))
-    return together(made)
+    return join_scenes(made)
 
 
-def _draw(config, n_mics, generator):
-    """Draw a room and its floor plans, all of which hold all devices."""
+def _draw(config: RoomConfig, n_mics: int,
+          generator: torch.Generator) -> tuple[Rooms, dict[str, NDArray[np.float64]]]:
+    """Draw a room and its floor plans, all of which contain all devices."""
     for _ in range(_TRIES):
         rooms = draw_rooms(config, n_mics, 1, generator)
         plans = floor_plans(rooms.dims[0].numpy().astype(float), lambda n: torch.rand(
             n, generator=generator).numpy().astype(float))
         devices = torch.cat([rooms.source_position, rooms.mic_positions[0]]).numpy()
-        if all(inside(devices, corners).all() for corners in plans.values()):
+        if all(points_in_polygon(devices, corners).all() for corners in plans.values()):
             return rooms, plans
     raise ValueError(f'{n_mics} microphones and a source do not fit into rooms of all shapes')
 
 
-def shaped_responses(corners, height, absorption, source_position, mic_positions, sample_rate,
-                     seed=0):
+def polygon_responses(corners: NDArray[np.floating], height: float,
+                      absorption: NDArray[np.floating], source_position: NDArray[np.floating],
+                      mic_positions: NDArray[np.floating], sample_rate: int,
+                      seed: int = 0) -> NDArray[np.float32]:
     """
-    Compute the impulse responses in a room with upright walls.
+    Compute the impulse responses in a room with vertical walls.
 
     Parameters
     ----------
@@ -127,7 +142,7 @@ def shaped_responses(corners, height, absorption, source_position, mic_positions
     height : float
         Metres.
     absorption : numpy.ndarray
-        Shape (3, 2, K), as of a box; all upright walls are as its first.
+        Shape (3, 2, K), coefficients as of a box; all vertical walls have those of its first.
     source_position, mic_positions : numpy.ndarray
         Shapes (3,) and (M, 3), metres.
     sample_rate : int
@@ -141,12 +156,12 @@ def shaped_responses(corners, height, absorption, source_position, mic_positions
         Shape (M, R), float32; unit gain at one metre, time zero when the talker speaks.
 
     """
-    def material(bands):
+    def material(bands: NDArray[np.floating]) -> pyroomacoustics.Material:
         return pyroomacoustics.Material({
             'coeffs': [float(bands[min(k, len(BANDS) - 1)]) for k in range(len(_CENTRES))],
             'center_freqs': list(_CENTRES)})
 
-    # Versions differ in whose random numbers they take.
+    # Versions differ in which random generator they use.
     getattr(pyroomacoustics, 'random', np.random).seed(seed)
     pyroomacoustics.constants.set('num_threads', 1)
     room = pyroomacoustics.Room.from_corners(
@@ -154,12 +169,12 @@ def shaped_responses(corners, height, absorption, source_position, mic_positions
         ray_tracing=True, air_absorption=False)
     room.extrude(height, materials={'floor': material(absorption[2, 0]),
                                     'ceiling': material(absorption[2, 1])})
-    room.set_ray_tracing(time_thres=RINGS)
+    room.set_ray_tracing(time_thres=RESPONSE_SECONDS)
     room.add_source(np.asarray(source_position, dtype=float))
     room.add_microphone_array(np.asarray(mic_positions, dtype=float).T)
     room.compute_rir()
     shift = pyroomacoustics.constants.get('frac_delay_length') // 2
-    responses = np.zeros((len(room.rir), round(RINGS * sample_rate)), dtype=np.float32)
+    responses = np.zeros((len(room.rir), round(RESPONSE_SECONDS * sample_rate)), dtype=np.float32)
     for row, (response,) in zip(responses, room.rir, strict=True):
         response = response[shift:shift + len(row)]
         row[:len(response)] = response

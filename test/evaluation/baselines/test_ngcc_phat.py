@@ -1,4 +1,4 @@
-"""The baseline says what it lacks, fuses as geometry has it, and finds a talker in free air."""
+"""The baseline names what is missing, fuses delays by geometry, and finds an anechoic talker."""
 
 import os
 
@@ -8,8 +8,8 @@ from nsrp_ros.core.geometry import tdoa
 from nsrp_ros.evaluation.baselines.ngcc_checkout import load_network
 from nsrp_ros.evaluation.baselines.ngcc_checkout import NgccError
 from nsrp_ros.evaluation.baselines.ngcc_checkout import VARIABLE
-from nsrp_ros.evaluation.baselines.ngcc_phat import doubted
 from nsrp_ros.evaluation.baselines.ngcc_phat import NgccPhat
+from nsrp_ros.evaluation.baselines.ngcc_phat import smoothed_log_probabilities
 from nsrp_ros.evaluation.baselines.ngcc_phat import sum_at_tdoas
 from nsrp_ros.localization.localizer import Localizer
 import numpy as np
@@ -24,15 +24,15 @@ def method():
     return NgccPhat(load_network())
 
 
-def test_without_a_clone_a_sentence_says_how_to_get_one(monkeypatch):
-    """Nothing is fetched or guessed."""
+def test_without_a_clone_the_error_says_how_to_get_one(monkeypatch):
+    """Nothing is downloaded."""
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(NgccError, match='https://github.com/axeber01/ngcc; NGCC_PHAT names'):
         load_network()
 
 
 def test_a_clone_without_weights_is_named(monkeypatch, tmp_path):
-    """The sentence says which file is missing where."""
+    """The error says which file is missing where."""
     (tmp_path / 'model.py').touch()
     (tmp_path / 'dnn_models.py').touch()
     monkeypatch.setenv(VARIABLE, str(tmp_path))
@@ -49,12 +49,12 @@ def test_another_repository_is_refused(tmp_path):
         load_network(tmp_path)
 
 
-def test_doubt_bounds_a_veto():
-    """A delay that a network excludes keeps its share of the doubt; the sum stays one."""
-    sure = np.zeros(101)
-    sure[30] = 1
+def test_the_uniform_share_bounds_a_veto():
+    """A delay that the network excludes keeps its uniform share; the sum stays one."""
+    certain = np.zeros(101)
+    certain[30] = 1
     for blur in (0, 2):
-        row = np.exp(doubted(sure, blur, 0.1).astype(np.float64))
+        row = np.exp(smoothed_log_probabilities(certain, blur, 0.1).astype(np.float64))
         assert row.sum() == pytest.approx(1, abs=1e-5)
         assert row.min() == pytest.approx(0.1 / 101, rel=1e-4)
         assert row.argmax() == 30
@@ -73,8 +73,8 @@ def test_sharp_posteriors_meet_at_the_source(anechoic):
     assert np.all(np.abs(found - anechoic.source_position) <= 0.11)
 
 
-def test_the_network_hears_delays_in_this_packages_sign(method, anechoic):
-    """In free air every pair's likeliest delay is the true one, far beyond the trained 23 lags."""
+def test_the_network_has_this_packages_sign(method, anechoic):
+    """An anechoic talker's delays are the likeliest, far beyond the trained 23 lags."""
     pairs = microphone_pairs(6)
     posteriors = method.delay_posteriors(anechoic.signals(), anechoic.mic_positions, pairs)
     lags = 16000 * tdoa(anechoic.source_position, anechoic.mic_positions, pairs)
@@ -84,15 +84,15 @@ def test_the_network_hears_delays_in_this_packages_sign(method, anechoic):
     assert all(row.sum() == pytest.approx(1, abs=1e-4) for row in posteriors)
 
 
-def test_a_talker_in_free_air_is_found(method, anechoic):
-    """Through the one way to be localized; the map is a posterior."""
+def test_an_anechoic_talker_is_found(method, anechoic):
+    """Through `Localizer`; the map is a posterior."""
     estimate = Localizer(method).locate(anechoic.signals(), 16000, anechoic.mic_positions,
                                         anechoic.room_dims)
     assert np.linalg.norm(estimate.position - anechoic.source_position[:2]) < 0.15
     assert estimate.likelihood_map.sum() == pytest.approx(1)
 
 
-def test_gains_do_not_count(method, anechoic):
+def test_gains_have_no_effect(method, anechoic):
     """Each microphone is scaled to one level."""
     signals = anechoic.signals()
     gains = np.array([1, 0.01, 10, 3, 0.2, 1], dtype=np.float32)

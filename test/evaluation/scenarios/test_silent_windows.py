@@ -1,10 +1,10 @@
-"""Silence: what stays of a window when nothing but the talker is taken away."""
+"""Silent windows: exactly the noise of the windows with a talker."""
 
 from nsrp_ros.evaluation.scenarios.conditions import BASES
-from nsrp_ros.evaluation.scenarios.silent_windows import DOUBTFUL
+from nsrp_ros.evaluation.scenarios.silent_windows import AMBIGUOUS
 from nsrp_ros.evaluation.scenarios.silent_windows import NOISES
-from nsrp_ros.evaluation.scenarios.silent_windows import quiet_windows
 from nsrp_ros.evaluation.scenarios.silent_windows import SILENCES
+from nsrp_ros.evaluation.scenarios.silent_windows import silent_and_talking_windows
 from nsrp_ros.evaluation.scenarios.silent_windows import SILENT_SNR
 from nsrp_ros.evaluation.scenarios.silent_windows import SNRS
 from nsrp_ros.simulation.speech.bank import find_speech
@@ -14,11 +14,11 @@ import pytest
 
 @pytest.fixture(scope='module')
 def windows():
-    return quiet_windows(BASES['hard'], 3, 3, find_speech('synthetic')[0])
+    return silent_and_talking_windows(BASES['hard'], 3, 3, find_speech('synthetic')[0])
 
 
-def test_every_kind_is_there_in_the_same_rooms(windows):
-    assert set(windows) == ({(kind, None) for kind in (*SILENCES, *DOUBTFUL)}
+def test_every_kind_has_windows_of_the_same_rooms(windows):
+    assert set(windows) == ({(kind, None) for kind in (*SILENCES, *AMBIGUOUS)}
                             | {(kind, snr) for kind in NOISES for snr in SNRS})
     for scenes in windows.values():
         np.testing.assert_array_equal(scenes.mic_positions,
@@ -27,7 +27,7 @@ def test_every_kind_is_there_in_the_same_rooms(windows):
 
 
 @pytest.mark.parametrize('kind', NOISES)
-def test_talkers_are_as_loud_against_their_noise_as_it_says(windows, kind):
+def test_talkers_have_the_stated_ratio_to_their_noise(windows, kind):
     assert SILENT_SNR in SNRS
     silent = windows[kind, None].signals
     clean = windows[kind, 20].signals - silent  # the very same noise is in both
@@ -40,7 +40,7 @@ def test_talkers_are_as_loud_against_their_noise_as_it_says(windows, kind):
     np.testing.assert_allclose(clean, others, atol=1e-4 * np.abs(others).max())
 
 
-def test_who_has_ended_still_rings_but_decays(windows):
+def test_the_reverberation_of_a_talker_who_has_stopped_decays(windows):
     ended = windows['ended', None].signals
     assert np.mean(ended ** 2) < 0.5 * np.mean(windows['white', 30].signals ** 2)
     assert np.mean(ended ** 2) > np.mean(windows['white', None].signals ** 2) * 0.1
