@@ -1,63 +1,92 @@
-"""Nodes of this package as processes, for the commands that watch them from outside."""
+"""Nodes of this package as child processes, for the commands that run and observe them."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
+from pathlib import Path
 import subprocess
 import sys
 import time
 
 
 class ProcessEnded(RuntimeError):
-    """A node's process ended, or did not do its part; the text says which and why."""
+    """A node's process has failed, or has not met a condition in time; the text says which."""
 
 
-@contextlib.contextmanager
-def node_process(module, name, folder, arguments):
+class NodeProcess(subprocess.Popen[bytes]):
     """
-    Start a node with its log in a file, and end it when the context does.
+    A node as a child process with its output in a log file.
 
     Parameters
     ----------
     module : str
         Of nsrp_ros/ros.
     name : str
-        What the process is called in sentences, and its log in the folder.
+        The process' name in messages, and that of its log.
     folder : pathlib.Path
-        Where the log goes.
+        Where the log is written.
     arguments : list of str
         What follows --ros-args.
 
+    Attributes
+    ----------
+    name : str
+        As above.
+    log : pathlib.Path
+        The log file.
+    started : float
+        When the process was started, by the monotonic clock.
+
+    """
+
+    def __init__(self, module: str, name: str, folder: Path, arguments: Sequence[str]) -> None:
+        self.name = name
+        self.log = folder / f'{name}.log'
+        self.started = time.monotonic()
+        with self.log.open('w') as file:
+            super().__init__(
+                [sys.executable, '-m', f'nsrp_ros.ros.{module}', '--ros-args', *arguments],
+                stdout=file, stderr=subprocess.STDOUT)
+
+
+@contextlib.contextmanager
+def node_process(module: str, name: str, folder: Path,
+                 arguments: Sequence[str]) -> Iterator[NodeProcess]:
+    """
+    Start a node as a process, and end it with the context.
+
+    Parameters
+    ----------
+    module, name, folder, arguments
+        See NodeProcess.
+
     Yields
     ------
-    subprocess.Popen
-        Also with its `name`, its `log` and when it `began` by the monotonic clock.
+    NodeProcess
+        Running.
 
     """
-    log = folder / f'{name}.log'
-    with log.open('w') as file:
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, '-m', f'nsrp_ros.ros.{module}', '--ros-args', *arguments],
-            stdout=file, stderr=subprocess.STDOUT)
-        process.name, process.log, process.began = name, log, began
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()  # SIGINT is ignored where jobs run in the background
-                try:
-                    process.wait(timeout=5)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+    process = NodeProcess(module, name, folder, arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()  # SIGINT is ignored where jobs run in the background
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def check_alive(processes):
+def check_alive(processes: Sequence[NodeProcess]) -> None:
     """
-    Look whether no process has failed.
+    Check that no process has failed.
 
     Raises
     ------
     ProcessEnded
-        With the last lines of the log of the one that has.
+        With the last lines of the failed process' log.
 
     """
     for process in processes:
@@ -67,22 +96,23 @@ def check_alive(processes):
                                f'({process.log}):\n' + '\n'.join(tail))
 
 
-def wait_until(condition, processes, spin, timeout, what):
+def wait_until(condition: Callable[[], bool], processes: Sequence[NodeProcess],
+               spin: Callable[[], None], timeout: float, failure: str) -> None:
     """
-    Wait for a condition while processes live.
+    Wait for a condition while all processes are alive.
 
     Parameters
     ----------
     condition : callable
         Returns whether it holds.
-    processes : list
-        See `node_process`.
+    processes : list of NodeProcess
+        Checked meanwhile.
     spin : callable
-        Called again and again meanwhile.
+        Called repeatedly meanwhile.
     timeout : float
         Seconds.
-    what : str
-        What did not happen, for the error's sentence.
+    failure : str
+        What has not happened if the time is over, for the message of the error.
 
     Raises
     ------
@@ -94,5 +124,5 @@ def wait_until(condition, processes, spin, timeout, what):
     while not condition():
         check_alive(processes)
         if time.monotonic() > deadline:
-            raise ProcessEnded(f'{what} within {timeout:.0f} s')
+            raise ProcessEnded(f'{failure} within {timeout:.0f} s')
         spin()

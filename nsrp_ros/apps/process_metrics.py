@@ -1,4 +1,4 @@
-"""How much memory and processor time another process takes, from Linux' /proc."""
+"""Memory and processor time of another process, from Linux' /proc."""
 
 from dataclasses import dataclass
 import os
@@ -6,16 +6,16 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Reading:
+class ProcessUsage:
     """
-    A look at a process.
+    What a process uses at one time.
 
     Attributes
     ----------
     memory_mb : float
-        What it holds in memory now, megabytes of 10^6 bytes.
+        Resident memory, megabytes of 10^6 bytes.
     cpu : float
-        Seconds of processor time since it began, all threads together.
+        Seconds of processor time since its start, all threads together.
 
     """
 
@@ -23,9 +23,9 @@ class Reading:
     cpu: float
 
 
-def read_process(pid):
+def read_process(pid: int) -> ProcessUsage:
     """
-    Look at a process.
+    Read the present usage of a process.
 
     Parameters
     ----------
@@ -34,26 +34,27 @@ def read_process(pid):
 
     Returns
     -------
-    Reading
-        As it is now.
+    ProcessUsage
+        As of now.
 
     Raises
     ------
     OSError
-        If it is gone, or this is no Linux.
+        If the process does not exist, or the system is not Linux.
 
     """
     folder = Path(f'/proc/{pid}')
     pages = int((folder / 'statm').read_text().split()[1])
-    # The command's name may hold anything; what follows its bracket is numbers.
+    # The command's name may hold any character; after its closing bracket there are only numbers.
     numbers = (folder / 'stat').read_text().rpartition(')')[2].split()
     ticks = int(numbers[11]) + int(numbers[12])
-    return Reading(pages * os.sysconf('SC_PAGE_SIZE') / 1e6, ticks / os.sysconf('SC_CLK_TCK'))
+    return ProcessUsage(pages * os.sysconf('SC_PAGE_SIZE') / 1e6,
+                        ticks / os.sysconf('SC_CLK_TCK'))
 
 
-def peak_memory_mb(pid):
+def peak_memory_mb(pid: int) -> float:
     """
-    Return the most memory that a process has ever held, megabytes.
+    Return the peak resident memory of a process, megabytes.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def peak_memory_mb(pid):
     Raises
     ------
     OSError
-        If it is gone, or this is no Linux.
+        If the process does not exist, or the system is not Linux.
 
     """
     for line in Path(f'/proc/{pid}/status').read_text().splitlines():

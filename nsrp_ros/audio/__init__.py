@@ -1,1 +1,1 @@
-"""From messages to windows: sample formats, clocks, seams, several devices. No ROS."""
+"""From audio messages to windows: formats, clocks, discontinuities, several devices. No ROS."""

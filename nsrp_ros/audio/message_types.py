@@ -1,32 +1,37 @@
 """
-The audio messages of the field, read alike: what each kind is called, holds, and stamps.
+The audio messages of several ROS packages: their types, contents and stamps, read alike.
 
-Message packages are imported when a kind is chosen, since nobody has all of them: the two that
-are called audio_common_msgs cannot even be installed together, so the one that is there decides.
+Message packages are imported when a kind is chosen, since they are seldom all installed: two of
+them are called audio_common_msgs and exclude each other.
 """
 
+import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 import sys
+from typing import Any
+from typing import TypeAlias
 
 from nsrp_ros.audio.sample_formats import AudioError
 from nsrp_ros.audio.sample_formats import check_format
 from nsrp_ros.audio.sample_formats import samples_from_bytes
+from nsrp_ros.core.skip_reasons import SkipReason
 from nsrp_ros.core.stamps import NS
 from nsrp_ros.core.stamps import stamp_to_ns
 import numpy as np
 
+Bytes: TypeAlias = 'bytes | array.array[int]'
 _NATIVE = 'LE' if sys.byteorder == 'little' else 'BE'
 
 
 class SourceError(ValueError):
-    """A kind of audio whose messages are not installed; the text says what to install."""
+    """The messages of a kind of audio are not installed; the text says what to install."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the bytes of a message are to be read; see `samples.check_format`."""
+    """How to decode the bytes of a message; see `sample_formats.check_format`."""
 
     coding_format: str
     sample_format: str
@@ -37,7 +42,7 @@ class Layout:
 @dataclass(frozen=True)
 class Chunk:
     """
-    Samples of one device that follow one another.
+    Consecutive samples of one device.
 
     Attributes
     ----------
@@ -63,12 +68,12 @@ class Source:
     Attributes
     ----------
     package, message, info : str
-        Where its types are; `info` is empty where a message says itself what it holds.
+        Where its types are; `info` is empty where a message describes its contents itself.
     stamp_marks : str
-        What the drivers that send it stamp: the 'start' or the 'end' of a chunk, or nothing at
-        all ('arrival'), in which case a chunk is taken to end when it arrives.
+        What drivers stamp: the 'start' or the 'end' of a chunk, or nothing ('arrival'), in which
+        case a chunk is assumed to end when it arrives.
     read : callable
-        Takes a message and the last info; returns (Layout, bytes).
+        Takes a message and the latest info; returns (Layout, bytes).
     hint : str
         What to install.
 
@@ -78,22 +83,22 @@ class Source:
     message: str
     info: str
     stamp_marks: str
-    read: Callable
+    read: Callable[[Any, Any], tuple[Layout, Bytes]]
     hint: str
 
     @property
-    def stamped(self):
-        """Return whether the messages carry a time at all."""
+    def stamped(self) -> bool:
+        """Return whether the messages carry a time."""
         return self.stamp_marks != 'arrival'
 
-    def types(self):
+    def types(self) -> tuple[type, type | None]:
         """
-        Import the message's type, and that of its info or None.
+        Import the type of the message, and that of its info or None.
 
         Raises
         ------
         SourceError
-            If this machine has no such messages.
+            If these messages are not installed.
 
         """
         try:
@@ -105,30 +110,31 @@ class Source:
                               f'it is another package of that name: {self.hint}')
         return getattr(module, self.message), getattr(module, self.info) if self.info else None
 
-    def chunk(self, message, info, stamp_marks, now_ns, n_channels=0):
+    def chunk(self, message: Any, info: Any, stamp_marks: str, now_ns: int,
+              n_channels: int = 0) -> Chunk:
         """
         Decode a message.
 
         Parameters
         ----------
         message, info : object
-            The message, and the last info or None.
+            The message, and the latest info or None.
         stamp_marks : str
             'start', 'end' or 'arrival'.
         now_ns : int
-            When the message arrived.
+            When the message arrived, nanoseconds.
         n_channels : int
-            How many channels there should be; 0 if nobody said.
+            Expected number of channels; 0 if any.
 
         Returns
         -------
         Chunk
-            With the time of its first sample, whatever the stamp marks.
+            With the time of its first sample.
 
         Raises
         ------
         AudioError
-            If the message cannot be understood.
+            If the message cannot be decoded.
 
         """
         layout, data = self.read(message, info)
@@ -141,29 +147,31 @@ class Source:
         return Chunk(samples, time_ns, layout.sample_rate)
 
 
-def _ros_drivers(data, info):
+def _ros_drivers(data: Bytes, info: Any) -> tuple[Layout, Bytes]:
     if info is None:
-        raise AudioError('no audio_info', 'audio arrives, but no AudioInfo says what it is '
-                         '(the topic of the audio with _info added)')
+        raise AudioError(
+            SkipReason.NO_AUDIO_INFO, 'audio arrives, but no AudioInfo says what it is (the topic '
+            'of the audio with _info added)')
     return Layout(info.coding_format, info.sample_format, info.sample_rate, info.channels), data
 
 
-# PortAudio's codes.
+# By PortAudio's code: the field of the samples, and their format.
 _MGONZS13 = {1: ('float32_data', 'F32'), 2: ('int32_data', 'S32'), 8: ('int16_data', 'S16'),
              16: ('int8_data', 'S8'), 32: ('uint8_data', 'U8')}
 
 
-def _mgonzs13(message, _):
+def _mgonzs13(message: Any, _: Any) -> tuple[Layout, Bytes]:
     info, audio = message.audio.info, message.audio.audio_data
     if info.format not in _MGONZS13:
-        raise AudioError('sample format', f'unknown PortAudio format {info.format}; known are '
-                         f'{", ".join(str(code) for code in _MGONZS13)}')
+        known = ', '.join(str(code) for code in _MGONZS13)
+        raise AudioError(SkipReason.SAMPLE_FORMAT,
+                         f'unknown PortAudio format {info.format}; known are {known}')
     field, kind = _MGONZS13[info.format]
     values = getattr(audio, field)
     others = [name for name, _ in _MGONZS13.values() if len(getattr(audio, name))]
     if others and not len(values):
-        raise AudioError('sample format', f'the format says {field}, but the samples are in '
-                         f'{others[0]}')
+        raise AudioError(SkipReason.SAMPLE_FORMAT,
+                         f'the format says {field}, but the samples are in {others[0]}')
     name = kind if kind.endswith('8') else kind + _NATIVE
     # An array of numbers or, for int8 and uint8 alike, of bytes.
     return Layout('', name, info.rate, info.channels), np.asarray(values).tobytes()
@@ -175,16 +183,16 @@ _AUDIO_UTILS = {'signed_8': 'S8', 'unsigned_8': 'U8', 'signed_16': 'S16LE',
                 'double': 'F64LE'}
 
 
-def _audio_utils(message, _):
+def _audio_utils(message: Any, _: Any) -> tuple[Layout, Bytes]:
     if message.format not in _AUDIO_UTILS:
-        raise AudioError('sample format', f'unknown format {message.format!r}; known are '
+        raise AudioError(SkipReason.SAMPLE_FORMAT, f'unknown format {message.format!r}; known are '
                          f'{", ".join(_AUDIO_UTILS)}')
     layout = Layout('', _AUDIO_UTILS[message.format], message.sampling_frequency,
                     message.channel_count)
     size = len(message.data)
     frames = message.frame_sample_count
     if frames and message.channel_count and size % (frames * message.channel_count):
-        raise AudioError('truncated', f'{size} bytes are no {frames} samples of '
+        raise AudioError(SkipReason.TRUNCATED, f'{size} bytes are no {frames} samples of '
                          f'{message.channel_count} channels')
     return layout, message.data
 
@@ -205,4 +213,4 @@ SOURCES = {
         'audio_utils_msgs', 'AudioFrame', '', 'end', _audio_utils,
         'build audio_utils_msgs of introlab/audio_utils'),
 }
-"""What the parameter `audio_source` may be."""
+"""The values of the parameter `audio_source`."""

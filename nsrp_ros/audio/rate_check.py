@@ -1,48 +1,55 @@
-"""Whether audio comes as fast as it claims to; if not, what says so, or half of it, is wrong."""
+"""Whether audio arrives at the rate that it claims."""
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from nsrp_ros.audio.sample_formats import AudioError
+from nsrp_ros.core.skip_reasons import SkipReason
 from nsrp_ros.core.stamps import NS
 import numpy as np
 
+if TYPE_CHECKING:
+    from nsrp_ros.audio.message_types import Chunk
+
 STEPS = 16
-"""From one chunk to the next: so many are judged together, so that nothing rests on a lost one."""
-LIKE = 0.25
-"""By which share of their median steps may differ, ..."""
-MOST = 0.75
-"""... and how many of them must not, for there to be a pace at all."""
-OFF = 1.4
-"""How many times too fast or too slow a pace is wrong; clocks are not, by a thousandth of that."""
-LEAST = 0.1
-"""What comes faster than this waited somewhere, and comes all at once."""
+"""Intervals between chunks that are judged together, so that a lost chunk does not matter."""
+STEP_TOLERANCE = 0.25
+"""Share of the median interval by which an interval may differ from it, ..."""
+MIN_CONSISTENT = 0.75
+"""... and the share of intervals that must be within that for a rate to be judged at all."""
+MAX_RATIO = 1.4
+"""Ratio of intervals to durations, or its inverse, above which a claim is wrong; the error of a
+clock is thousands of times smaller."""
+BURST_RATIO = 0.1
+"""Ratio below which chunks are a burst that was queued somewhere."""
 
 
-class Pace:
+class RateCheck:
     """
-    Compares the time from chunk to chunk with the time that their samples take.
+    Compares the intervals between chunks with the durations of their samples.
 
-    Where an AudioInfo names a wrong rate, format or number of channels, every chunk holds more or
-    less audio than there is time for it; so it does where a driver casts 16-bit samples to bytes.
+    Where an AudioInfo has a wrong rate, format or number of channels, every chunk holds more or
+    less audio than its interval; likewise where a driver casts 16-bit samples to bytes.
     """
 
-    def __init__(self):
-        self._last = None  # when the last chunk began, and how long it is
-        self._steps: deque[tuple] = deque(maxlen=STEPS)
+    def __init__(self) -> None:
+        self._last: tuple[int, float] | None = None  # the last chunk's start (ns), duration (s)
+        self._steps: deque[float] = deque(maxlen=STEPS)  # intervals over durations
 
-    def check(self, chunk):
+    def check(self, chunk: 'Chunk') -> None:
         """
-        Take a chunk's time and length in.
+        Check the next chunk.
 
         Parameters
         ----------
-        chunk : sources.Chunk
-            The next one.
+        chunk : message_types.Chunk
+            Its start and its number of samples count.
 
         Raises
         ------
         AudioError
-            With the reason 'pace', for as long as chunks keep to a pace that is not theirs.
+            With the reason RATE_MISMATCH, for as long as chunks arrive at another rate than the
+            claimed one.
 
         """
         length = len(chunk.samples) / chunk.sample_rate
@@ -52,12 +59,14 @@ class Pace:
         if len(self._steps) < STEPS:
             return
         steps = np.array(self._steps)
-        pace = np.median(steps)
-        kept = (np.abs(steps - pace) <= LIKE * abs(pace)).mean()
-        if kept < MOST or abs(steps.mean() - pace) > LIKE * abs(pace):
-            return  # pauses, or bursts: no pace at all
-        if LEAST < pace < 1 / OFF or pace > OFF:
-            raise AudioError('pace', f'every chunk holds {length:.4f} s of audio, but the next '
-                             f'comes after {pace * length:.4f} s: the sample rate, channels or '
-                             'format that it claims is wrong, or a driver casts 16-bit samples '
-                             'to single bytes')
+        ratio = np.median(steps)
+        consistent = (np.abs(steps - ratio) <= STEP_TOLERANCE * abs(ratio)).mean()
+        if consistent < MIN_CONSISTENT or (
+                abs(steps.mean() - ratio) > STEP_TOLERANCE * abs(ratio)):
+            return  # pauses or bursts: no rate to judge
+        if BURST_RATIO < ratio < 1 / MAX_RATIO or ratio > MAX_RATIO:
+            raise AudioError(
+                SkipReason.RATE_MISMATCH,
+                f'every chunk holds {length:.4f} s of audio, but the next comes after '
+                f'{ratio * length:.4f} s: the sample rate, channels or format that it claims is '
+                'wrong, or a driver casts 16-bit samples to single bytes')

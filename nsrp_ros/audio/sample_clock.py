@@ -1,46 +1,47 @@
 """
-A sound card's clock, told from the stamps of its chunks.
+A sound card's clock, estimated from the stamps of its chunks.
 
-Inside a contiguous run of chunks time is counted in samples, which is exact but for the card's
-own rate; stamps jitter but do not drift. A Kalman filter of two states, how late the count is and
-by how much the card's samples are longer than they claim, joins the two: jitter is averaged out,
-and drift is followed without a lag.
+Within a contiguous run of chunks time is counted in samples, which is exact but for the error of
+the card's rate; stamps jitter but do not drift. A Kalman filter combines both. Its two states are
+the lateness of the samples relative to their count and the skew of the card's sample period:
+jitter is averaged out, and drift is tracked without a lag.
 """
 
 from dataclasses import dataclass
 
+from nsrp_ros.core.skip_reasons import SkipReason
 from nsrp_ros.core.stamps import NS
 import numpy as np
 
-JITTER, LEAST_JITTER = 2e-3, 5e-5
-"""Seconds that stamps stray, one standard deviation: as supposed at first, and at least."""
-GETTING_TO_KNOW = 0.05
-"""Weight of a chunk in what is believed of the jitter: some twenty chunks tell it."""
+JITTER, MIN_JITTER = 2e-3, 5e-5
+"""Seconds, standard deviation of the stamps: initially assumed, and the lower limit."""
+JITTER_WEIGHT = 0.05
+"""Weight of a chunk in the running estimate of the jitter: that of some twenty chunks."""
 SKEW = 1e-4
-"""How wrong a card's rate may be, one standard deviation: 100 parts in a million."""
-WANDER = 1e-7
-"""By how much the skew changes in the square root of a second, as a card warms up."""
+"""Initial standard deviation of the skew: 100 parts in a million."""
+SKEW_WALK = 1e-7
+"""Random walk of the skew per square root of a second, as a card warms up."""
 CLOCK_JUMP = 1.0
-"""Seconds from which on a discontinuity is called a jump of the clock."""
+"""Seconds above which a discontinuity counts as a jump of the clock."""
 
 
 @dataclass(frozen=True)
 class Discontinuity:
     """
-    A seam in the stream: what was buffered before it has been dropped.
+    A discontinuity of the stream: what was buffered before it is dropped.
 
     Attributes
     ----------
-    kind : str
-        'gap', 'overlap', 'clock jump' or 'format change'.
+    kind : SkipReason
+        GAP, OVERLAP, CLOCK_JUMP or FORMAT_CHANGE.
     seconds : float
-        How much later (positive) or earlier the chunk's stamp is than the sample count said.
+        How much later (positive) or earlier the chunk's stamp is than expected by the count.
     stamp_ns : int
-        The stamp of the chunk that follows the seam, nanoseconds.
+        The stamp of the chunk that follows, nanoseconds.
 
     """
 
-    kind: str
+    kind: SkipReason
     seconds: float
     stamp_ns: int
 
@@ -52,16 +53,16 @@ class SampleClock:
     Parameters
     ----------
     tolerance : float
-        Seconds that a chunk's stamp may stray from the count before it is a discontinuity.
-    half_a_chunk : bool
-        Whether half a chunk is tolerated at most, so that a chunk that is lost is always
-        noticed; False for times of arrival, which jitter by more than that.
+        Seconds by which a chunk's stamp may deviate from the count before it is a discontinuity.
+    half_chunk_limit : bool
+        Whether the tolerance is at most half a chunk, so that a lost chunk is always detected;
+        False for times of arrival, which jitter by more than that.
 
     """
 
-    def __init__(self, tolerance, half_a_chunk=True):
+    def __init__(self, tolerance: float, half_chunk_limit: bool = True) -> None:
         self._tolerance = tolerance
-        self._half_a_chunk = half_a_chunk
+        self._half_chunk_limit = half_chunk_limit
         self._format: tuple[int, int] | None = None  # channels and sample rate of the run
         self.n_received = 0
         self._origin_ns = 0  # kept apart: a float cannot hold nanoseconds since 1970
@@ -71,38 +72,39 @@ class SampleClock:
         self._jitter = JITTER ** 2  # seconds squared
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Return whether a run has begun."""
         return self._format is not None
 
     @property
-    def sample_rate(self):
-        """Return the rate that the stream claims, hertz; there must be a run."""
+    def sample_rate(self) -> int:
+        """Return the nominal rate of the stream, hertz; there must be a run."""
         assert self._format is not None
         return self._format[1]
 
     @property
-    def skew(self):
-        """Return by how much the card's seconds are too long, a ratio (80e-6 is 80 ppm)."""
+    def skew(self) -> float:
+        """Return by how much the card's sample period is too long, a ratio (80e-6 is 80 ppm)."""
         return float(self._state[1])
 
-    def reset(self):
-        """Forget the run."""
+    def reset(self) -> None:
+        """End the run."""
         self._format = None
 
-    def time_ns(self, sample):
+    def time_ns(self, sample: int) -> int:
         """Return the time of a sample (a count since the run began), integer nanoseconds."""
         late, skew = self._state
         late += skew * (sample - self._newest) / self.sample_rate
-        return self._origin_ns + round((late + sample / self.sample_rate) * NS)
+        return self._origin_ns + round(float((late + sample / self.sample_rate) * NS))
 
-    def sample_at(self, time_ns):
-        """Return which sample, a fractional count since the run began, a time falls on."""
+    def sample_at(self, time_ns: int) -> float:
+        """Return the sample at a time: a fractional count since the run began."""
         late, skew = self._state
         since = (time_ns - self._origin_ns) / NS - late - self._newest / self.sample_rate
-        return self._newest + since / (1 + skew) * self.sample_rate
+        return float(self._newest + since / (1 + skew) * self.sample_rate)
 
-    def advance(self, n_samples, n_channels, stamp_ns, sample_rate):
+    def advance(self, n_samples: int, n_channels: int, stamp_ns: int,
+                sample_rate: int) -> Discontinuity | None:
         """
         Count a chunk.
 
@@ -118,27 +120,28 @@ class SampleClock:
         Returns
         -------
         Discontinuity or None
-            Where the chunk does not continue the run: it then is the first of another.
+            If the chunk does not continue the run: it is then the first of a new one.
 
         """
         if not self.running:
-            return self._start(n_samples, n_channels, stamp_ns, sample_rate)
+            self._start(n_samples, n_channels, stamp_ns, sample_rate)
+            return None
         if self._format != (n_channels, sample_rate):
             self._start(n_samples, n_channels, stamp_ns, sample_rate)
-            return Discontinuity('format change', 0.0, stamp_ns)
+            return Discontinuity(SkipReason.FORMAT_CHANGE, 0.0, stamp_ns)
         error = (stamp_ns - self.time_ns(self.n_received)) / NS
         tolerance = self._tolerance
-        if self._half_a_chunk:
+        if self._half_chunk_limit:
             tolerance = min(tolerance, 0.5 * n_samples / sample_rate)
         if abs(error) > tolerance:
             self._start(n_samples, n_channels, stamp_ns, sample_rate)
             return Discontinuity(_kind(error), error, stamp_ns)
-        self._believe(error, (self.n_received - self._newest) / sample_rate)
+        self._correct(error, (self.n_received - self._newest) / sample_rate)
         self._newest = self.n_received
         self.n_received += n_samples
         return None
 
-    def _start(self, n_samples, n_channels, stamp_ns, sample_rate):
+    def _start(self, n_samples: int, n_channels: int, stamp_ns: int, sample_rate: int) -> None:
         self._format = (n_channels, sample_rate)
         self.n_received = n_samples
         self._origin_ns = stamp_ns
@@ -147,20 +150,20 @@ class SampleClock:
         self._covariance = np.diag([JITTER ** 2, SKEW ** 2])
         self._jitter = JITTER ** 2
 
-    def _believe(self, error, passed):
-        """Correct the state by a stamp `error` seconds late, `passed` seconds after the last."""
-        step = np.array([[1.0, passed], [0.0, 1.0]])
-        covariance = step @ self._covariance @ step.T
-        covariance[1, 1] += WANDER ** 2 * passed
-        # Stamps that are better than supposed are followed the more closely.
-        strayed = max(error ** 2, LEAST_JITTER ** 2)
-        self._jitter += GETTING_TO_KNOW * (strayed - self._jitter)
+    def _correct(self, error: float, passed: float) -> None:
+        """Update the filter by a stamp `error` seconds late, `passed` seconds after the last."""
+        transition = np.array([[1.0, passed], [0.0, 1.0]])
+        covariance = transition @ self._covariance @ transition.T
+        covariance[1, 1] += SKEW_WALK ** 2 * passed
+        # The measurement noise is estimated too: accurate stamps get a higher gain.
+        variance = max(error ** 2, MIN_JITTER ** 2)
+        self._jitter += JITTER_WEIGHT * (variance - self._jitter)
         gain = covariance[:, 0] / (covariance[0, 0] + self._jitter)
-        self._state = step @ self._state + gain * error
+        self._state = transition @ self._state + gain * error
         self._covariance = covariance - np.outer(gain, covariance[0])
 
 
-def _kind(seconds):
+def _kind(seconds: float) -> SkipReason:
     if abs(seconds) > CLOCK_JUMP:
-        return 'clock jump'
-    return 'gap' if seconds > 0 else 'overlap'
+        return SkipReason.CLOCK_JUMP
+    return SkipReason.GAP if seconds > 0 else SkipReason.OVERLAP

@@ -1,14 +1,14 @@
 """
 Settings of the core, as frozen dataclasses that are validated when they are made.
 
-A network's settings travel inside its checkpoint (see checkpoint.py), so weights and preprocessing
-cannot disagree; the node declares its window parameters from the fields here.
+A network's settings are stored in its checkpoint (see networks/checkpoint.py), so that weights and
+preprocessing cannot disagree; the node declares its window parameters from the fields here.
 """
 
 from dataclasses import dataclass
 
 
-def _require(condition, sentence):
+def _require(condition: bool, sentence: str) -> None:
     if not condition:
         raise ValueError(sentence)
 
@@ -22,11 +22,12 @@ class WindowConfig:
     hop: float = 0.25
     """Seconds between the starts of two windows."""
     stamp_tolerance: float = 0.02
-    """Seconds that a chunk's stamp may stray from the sample count before it is a discontinuity;
-    half a chunk's duration where that is less, so that one lost chunk is always noticed."""
+    """Seconds by which a chunk's stamp may deviate from the sample count before it counts as a
+    discontinuity; half a chunk's duration where that is less, so that one lost chunk is always
+    detected."""
 
-    def __post_init__(self):
-        """Refuse lengths that no window can have."""
+    def __post_init__(self) -> None:
+        """Refuse lengths that are impossible."""
         _require(0 < self.hop <= self.length, 'hop must be above 0 and at most the window length')
         _require(self.stamp_tolerance > 0, 'stamp_tolerance must be above 0')
 
@@ -63,7 +64,7 @@ class SrpConfig:
     """Inverse temperature of the soft maximum over heights; 0 takes the maximum itself."""
     confidence: Confidence = Confidence()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse empty grids."""
         _require(min(self.nx, self.ny, self.nz, self.interpolation) >= 1,
                  'nx, ny, nz and interpolation must be 1 or more')
@@ -86,7 +87,7 @@ class CrnnConfig:
     n_fft: int = 1024
     hop_length: int = 512
     centred: bool = False
-    """Whether STFT frames are centred on their time (they then look n_fft / 2 ahead)."""
+    """Whether STFT frames are centred on their time (and so reach n_fft / 2 ahead)."""
     conv_channels: int = 64
     n_blocks: int = 4
     kernel_time: int = 1
@@ -99,16 +100,16 @@ class CrnnConfig:
     """Cells along each side of the map, scaled to the room."""
     confidence: Confidence = Confidence()
 
-    def __post_init__(self):
-        """Refuse settings that the network has no meaning for."""
+    def __post_init__(self) -> None:
+        """Refuse settings that the network does not support."""
         _require(self.n_channels >= 2, 'n_channels must be 2 or more')
         _require(self.frequency_pooling in ('mean', 'max'),
                  "frequency_pooling must be 'mean' or 'max'")
         _require(self.n_fft >> self.n_blocks >= 2, 'n_fft is too small for n_blocks')
 
     @property
-    def n_metadata(self):
-        """Length of phi: each microphone's xyz and the room's xyz (paper, eq. 3)."""
+    def n_metadata(self) -> int:
+        """Return the length of phi: each microphone's xyz and the room's xyz (paper, eq. 3)."""
         return 3 * self.n_channels + 3
 
 
@@ -118,61 +119,62 @@ class BackprojectionConfig:
 
     sample_rate: int = 16000
     n_fft: int = 2048
-    """Samples in a frame of the cross-correlation; twice the longest delay it can hold."""
+    """Samples in a frame of the cross-correlation, twice the longest delay it can represent."""
     hop_length: int = 512
-    bands: tuple = ((100.0, 700.0), (700.0, 1600.0), (1600.0, 3500.0), (3500.0, 7200.0))
-    """Lower and upper edge of each band that is correlated by itself, hertz."""
-    weightings: tuple = ('plain', 'onset')
-    """Which frames and bins are believed; see correlation.py."""
+    bands: tuple[tuple[float, float], ...] = (
+        (100.0, 700.0), (700.0, 1600.0), (1600.0, 3500.0), (3500.0, 7200.0))
+    """Lower and upper edge of each band that is correlated separately, hertz."""
+    weightings: tuple[str, ...] = ('plain', 'onset')
+    """Fixed weightings of frames and bins; see networks/correlation.py."""
     learned_weightings: int = 2
-    """Weightings that are learnt besides these; 0 learns none."""
+    """Learned weightings in addition to these; may be 0."""
     shared_bins: int = 4
-    """Neighbouring bins that share a learnt weight: more of them are less work."""
+    """Neighbouring bins that share a learned weight: the more, the less computation."""
     whole_window: bool = False
-    """Whether one more correlation takes the whole window as one frame."""
+    """Whether the whole window is also correlated as a single frame."""
     lag_margin: int = 24
-    """Lags beyond the possible ones that the network may look at for context."""
+    """Lags beyond the physically possible ones, as context for the convolutions."""
     weighting_channels: int = 16
-    """Features of a frame and bin that weights are learnt from."""
+    """Features per frame and bin from which the learned weights are computed."""
     channels: int = 64
-    """Features of a lag."""
+    """Features per lag."""
     hidden_channels: int = 32
     """Features between the two convolutions of a residual block along lags: a bottleneck."""
-    dilations: tuple = (1, 2, 4, 8, 16, 32)
-    """Of the convolutions along lags, a residual block each."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    """Dilations of the convolutions along lags, one residual block each."""
     lag_kernel: int = 3
-    """Steps that each of them spans."""
+    """Kernel size of these convolutions."""
     activation: str = 'relu'
-    """Between layers: 'gelu', or 'relu', which a processor computes several times faster."""
+    """Activation function: 'gelu', or 'relu', which a CPU computes several times faster."""
     echo_channels: int = 8
-    """Features of a lag that tell of a wall's echo; 0 does not look where echoes should be."""
+    """Features per lag that are read at the lags of first-order wall reflections; 0 for none."""
     heads: int = 8
-    """Ways to attend to pairs; 0 leaves only their mean."""
+    """Attention heads over pairs; 0 pools by their mean alone."""
     map_channels: int = 64
-    """Features of a point in the room."""
+    """Features per cell of the map."""
     map_blocks: int = 3
-    """Residual blocks over the floor plan."""
+    """Residual blocks over the map."""
     map_hidden_channels: int = 32
-    """Features between the two convolutions of one of these."""
+    """Features between the two convolutions of such a block."""
     grid_size: int = 25
-    """Cells along each side of the floor, unless another grid is asked for."""
+    """Cells along each side of the floor, unless another grid is requested."""
     heights: int = 6
-    """Heights that the posterior is spread over."""
+    """Heights at which the posterior is evaluated."""
     confidence: Confidence = Confidence()
-    """Not used: the posterior itself tells how sure it is."""
+    """Not used: the confidence is read off the posterior."""
 
     @property
-    def n_channels(self):
-        """Return how many microphones enter together: pairs, so that any number will do."""
+    def n_channels(self) -> int:
+        """Return how many microphones enter together: pairs, so that any number is possible."""
         return 2
 
     @property
-    def shape(self):
-        """Return the cells (Z, Y, X) that a room is divided into unless others are wanted."""
+    def shape(self) -> tuple[int, int, int]:
+        """Return the default number of cells (Z, Y, X) that a room is divided into."""
         return self.heights, self.grid_size, self.grid_size
 
-    def __post_init__(self):
-        """Refuse settings that the network has no meaning for."""
+    def __post_init__(self) -> None:
+        """Refuse settings that the network does not support."""
         _require(all(0 < low < high <= self.sample_rate / 2 for low, high in self.bands),
                  'bands must rise and lie below half the sample rate')
         _require(self.heads == 0 or self.map_channels % self.heads == 0,

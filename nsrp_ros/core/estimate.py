@@ -1,28 +1,24 @@
 """
-From a map to an answer: where the talker is, and how sure that is.
+Position estimates, and how they follow from a map of scores.
 
-Methods whose maps are scores of their own (SRP, Neural-SRP) answer with the highest cell, as in
-the paper; methods whose maps are posteriors answer with the point from which the talker is
-expected to be the least far away.
-
-Posteriors are read one by one: right after a network has run, what costs is how many different
-functions of NumPy are called, each of which has left the processor's caches, and not how often or
-of how many cells. Reading many at once gained nothing.
+Methods whose maps are scores (SRP, Neural-SRP) take the highest cell, as in the paper; methods
+whose maps are posteriors take the geometric median (posterior.py).
 """
 
 from dataclasses import dataclass
 import math
 
+from nsrp_ros.core.config import Confidence
 import numpy as np
 
 RIGHT_WITHIN = 0.5
-"""Metres within which a position is counted as right: what a confidence is the probability of."""
+"""Metres within which an estimate counts as correct; a confidence is the probability of that."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """
-    Where somebody is talking, as far as one window tells.
+    The position of the talker, estimated from one window.
 
     Attributes
     ----------
@@ -34,17 +30,17 @@ class Estimate:
     x, y : numpy.ndarray
         Shapes (nx,), (ny,), the cells' centres in metres.
     confidence : float
-        The probability, in [0, 1], that somebody talks within 0.5 m of the position. Read off
-        the posterior where there is one; otherwise a logistic model of how far the map's peak
-        stands out, given that somebody talks at all, fitted for each method on simulated rooms
-        (see config.Confidence and each model card).
+        The probability, in [0, 1], that a talker is within 0.5 m of the position. The
+        posterior's mass there if the method has a posterior; otherwise a logistic model of the
+        peak's prominence, conditional on somebody talking, fitted for each method on simulated
+        rooms (see config.Confidence and the model cards).
     covariance : numpy.ndarray or None
-        Shape (2, 2), square metres: the spread of the posterior about the position; None
+        Shape (2, 2), square metres: the posterior's second moment about the position; None
         without a posterior.
     presence : float or None
-        The probability that somebody talks at all; None where a method cannot tell.
+        The probability that somebody talks; None if the method does not estimate it.
     height : float or None
-        Metres above the floor, the median of its posterior; None where a method has none.
+        Metres above the floor, the median of its posterior; None if the method has none.
 
     """
 
@@ -58,9 +54,10 @@ class Estimate:
     height: float | None = None
 
 
-def from_scores(scores, x, y, model, n_mics):
+def from_scores(scores: np.ndarray, x: np.ndarray, y: np.ndarray, model: Confidence,
+                n_mics: int) -> Estimate:
     """
-    Answer with the centre of the highest cell (paper, section III-A).
+    Estimate the position as the centre of the highest cell (paper, section III-A).
 
     Parameters
     ----------
@@ -69,9 +66,9 @@ def from_scores(scores, x, y, model, n_mics):
     x, y : numpy.ndarray
         Shapes (nx,), (ny,), metres.
     model : config.Confidence
-        What the peak's prominence means for this method.
+        The method's model of confidence.
     n_mics : int
-        Microphones that the scores rest on.
+        Number of microphones M.
 
     Returns
     -------
@@ -84,16 +81,16 @@ def from_scores(scores, x, y, model, n_mics):
                     confidence(model, scores, n_mics))
 
 
-def peak_prominence(likelihood_map):
-    """Return how many standard deviations the map's peak stands above its mean."""
+def peak_prominence(likelihood_map: np.ndarray) -> float:
+    """Return the height of the map's peak above its mean, in standard deviations of the map."""
     spread = float(likelihood_map.std())
     return float(likelihood_map.max() - likelihood_map.mean()) / spread if spread > 0 else 0.0
 
 
-def confidence(model, likelihood_map, n_mics):
-    """Evaluate the logistic model of config.Confidence on a map."""
+def confidence(model: Confidence, likelihood_map: np.ndarray, n_mics: int) -> float:
+    """Evaluate the logistic model of config.Confidence for a map."""
     prominence = peak_prominence(likelihood_map)
-    if prominence <= 0:  # a flat map says nothing at all
+    if prominence <= 0:  # a flat map holds no information
         return 0.0
     logit = (model.bias + model.prominence * math.log(prominence)
              + model.mics * math.log(n_mics))

@@ -1,23 +1,25 @@
 """
-Where things are: microphone pairs, grids over a room, and the sign of a TDOA.
+Microphone pairs, grids over a room, and the sign of a TDOA.
 
-Every convention of space and delay in this package is decided here, and only here:
+Every convention of space and delay in this package is defined here, and only here:
 
 * positions are (x, y, z) in metres in the room's frame; a room is the box [0, room_dims];
 * maps are arrays (ny, nx), y first, as nav_msgs/OccupancyGrid is;
-* the time difference of arrival of the pair (i, j) is positive when i hears the source later.
+* the time difference of arrival of the pair (i, j) is positive when i receives the sound later.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 SPEED_OF_SOUND = 343.0
 """Metres per second, in air of 20 degrees Celsius."""
 
 
-def microphone_pairs(n_mics):
+def microphone_pairs(n_mics: int) -> np.ndarray:
     """
     List every unordered pair of microphones once, i before j (the sums of the paper's eq. 6, 7).
 
@@ -31,6 +33,11 @@ def microphone_pairs(n_mics):
     numpy.ndarray
         Shape (P, 2), integer, P = M (M - 1) / 2.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than two microphones.
+
     """
     if n_mics < 2:
         raise ValueError(f'localization needs at least 2 microphones, got {n_mics}')
@@ -39,17 +46,17 @@ def microphone_pairs(n_mics):
 
 def path_difference(first: Any, second: Any) -> Any:
     """
-    How much longer the way to a pair's first microphone is than that to its second.
+    Path to a pair's first microphone minus the path to its second.
 
-    The one place that decides the sign of every TDOA, lag and echo in this package: it is positive
-    where the first microphone receives the sound later.
+    The one function that decides the sign of every TDOA, lag and reflection in this package: it is
+    positive where the first microphone receives the sound later. Its arguments are of any type
+    that can be subtracted, also the plain numbers of compiled loops.
 
     Parameters
     ----------
     first, second : float, numpy.ndarray or torch.Tensor
-        Distances from a source, or an image of it, to the first and the second microphone of each
-        pair, metres (or samples, or seconds); of shapes that broadcast. Compiled loops call it
-        with single numbers.
+        Distances from a source or an image source to the first and the second microphone of each
+        pair, metres (or samples, or seconds); of shapes that broadcast.
 
     Returns
     -------
@@ -65,7 +72,7 @@ def cross_spectrum(first: Any, second: Any) -> Any:
     Cross-spectrum of a pair, whose inverse transform peaks at the lag of `path_difference`.
 
     A sound that arrives after d_i seconds has the phase -w d_i, so X_i conj(X_j) has the phase
-    -w (d_i - d_j): that of an impulse d_i - d_j seconds late. A test holds the two together.
+    -w (d_i - d_j): that of an impulse d_i - d_j seconds late. A test checks that the two agree.
 
     Parameters
     ----------
@@ -81,9 +88,27 @@ def cross_spectrum(first: Any, second: Any) -> Any:
     return first * second.conj()
 
 
+def cross_spectral_matrix(spectra: Any) -> Any:
+    """
+    Cross-spectra of all pairs of microphones, summed over frames by one matrix product.
+
+    Parameters
+    ----------
+    spectra : numpy.ndarray or torch.Tensor
+        Shape (..., M, N), complex: of M microphones in N frames.
+
+    Returns
+    -------
+    numpy.ndarray or torch.Tensor
+        Shape (..., M, M): [i, j] is the sum over frames of `cross_spectrum` of i and j.
+
+    """
+    return spectra @ spectra.conj().swapaxes(-1, -2)
+
+
 def lags_per_metre(sample_rate: float, step: float = 1) -> float:
     """
-    Lags that a path difference of one metre makes.
+    Lags per metre of path difference.
 
     Parameters
     ----------
@@ -101,11 +126,11 @@ def lags_per_metre(sample_rate: float, step: float = 1) -> float:
     return sample_rate / SPEED_OF_SOUND / step
 
 
-def tdoa(points, mic_positions, pairs):
+def tdoa(points: ArrayLike, mic_positions: ArrayLike, pairs: ArrayLike) -> np.ndarray:
     """
     Time differences of arrival, the paper's eq. 5.
 
-    tau_ij(p) = (|p - m_i| - |p - m_j|) / c, positive where microphone i hears p later than j.
+    tau_ij(p) = (|p - m_i| - |p - m_j|) / c, positive where the sound of p reaches i after j.
 
     Parameters
     ----------
@@ -127,11 +152,12 @@ def tdoa(points, mic_positions, pairs):
     distances = np.stack([
         np.linalg.norm(points - mic, axis=-1) for mic in mic_positions])  # (M, ...)
     pairs = np.asarray(pairs)
-    return path_difference(distances[pairs[:, 0]], distances[pairs[:, 1]]) / SPEED_OF_SOUND
+    difference: np.ndarray = path_difference(distances[pairs[:, 0]], distances[pairs[:, 1]])
+    return difference / SPEED_OF_SOUND
 
 
-def cell_centres(length, n_cells):
-    """Centres of `n_cells` equal cells that tile [0, length], in metres; shape (n_cells,)."""
+def cell_centres(length: float, n_cells: int) -> np.ndarray:
+    """Return the centres (n_cells,) of equal cells that tile [0, length], metres."""
     return (np.arange(n_cells) + 0.5) * (length / n_cells)
 
 
@@ -152,12 +178,14 @@ class Grid:
     z: np.ndarray
 
     @classmethod
-    def over_room(cls, room_dims, nx, ny, nz=1):
+    def over_room(cls, room_dims: Sequence[float] | np.ndarray, nx: int, ny: int,
+                  nz: int = 1) -> 'Grid':
         """Divide the box [0, room_dims] into nx by ny by nz equal cells."""
         return cls.over_box(np.zeros(3), room_dims, nx, ny, nz)
 
     @classmethod
-    def over_box(cls, lower, upper, nx, ny, nz=1):
+    def over_box(cls, lower: Sequence[float] | np.ndarray, upper: Sequence[float] | np.ndarray,
+                 nx: int, ny: int, nz: int = 1) -> 'Grid':
         """Divide the box between two corners (3,), in metres, into nx by ny by nz cells."""
         if min(nx, ny, nz) < 1:
             raise ValueError(f'a grid needs cells along every side, got {nx} x {ny} x {nz}')
@@ -165,11 +193,11 @@ class Grid:
                      for low, high, n in zip(lower, upper, (nx, ny, nz), strict=True)))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """Return (nz, ny, nx), the order of every array over the grid."""
         return len(self.z), len(self.y), len(self.x)
 
-    def points(self):
+    def points(self) -> np.ndarray:
         """Return every cell's centre, shape (nz, ny, nx, 3), metres."""
         z, y, x = np.meshgrid(self.z, self.y, self.x, indexing='ij')
         return np.stack([x, y, z], axis=-1)

@@ -1,9 +1,12 @@
 """
-From a posterior to an answer: the point from which the talker is expected to be least far away.
+From a posterior over cells to an estimate: its geometric median and the spread about it.
 
-Posteriors are read one by one: right after a network has run, what costs is how many different
-functions of NumPy are called, each of which has left the processor's caches, and not how often or
-of how many cells. Reading many at once gained nothing.
+The geometric median is the point of least expected distance to the talker. Of two peaks it stays
+with the one that has more mass, where a mean would lie between them.
+
+Posteriors are evaluated one at a time: right after a network has run, the cost is that of the
+number of different NumPy functions, whose code has left the processor's caches, not that of the
+cells. Batches were no faster.
 """
 
 from bisect import bisect_left
@@ -18,7 +21,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Posterior:
     """
-    Probabilities of cells.
+    Probabilities of the cells of a grid.
 
     Attributes
     ----------
@@ -35,75 +38,79 @@ class Posterior:
     z: np.ndarray
 
     @property
-    def floor(self):
-        """Return the probabilities (ny, nx) whatever the height."""
-        return self.cells.sum(axis=0)
+    def floor(self) -> np.ndarray:
+        """Return the probabilities (ny, nx), summed over height."""
+        floor: np.ndarray = self.cells.sum(axis=0)
+        return floor
 
     @property
-    def cell_size(self):
+    def cell_size(self) -> np.ndarray:
         """Return the sizes of a cell along x and y, metres."""
         return np.array([_step(self.x), _step(self.y)])
 
-    def height(self):
-        """Return the median height, metres, taking talkers to be anywhere within their cells."""
-        layers = self.cells.sum(axis=(1, 2)).tolist()  # few: plain floats are quicker than arrays
+    def height(self) -> float:
+        """Return the median height, metres, for a uniform density within each layer."""
+        # There are few layers: plain floats are faster than arrays.
+        layers: list[float] = self.cells.sum(axis=(1, 2)).tolist()
+        centres: list[float] = self.z.tolist()
         below, half = 0.0, sum(layers) / 2
-        for centre, layer in zip(self.z.tolist(), layers, strict=True):
+        for centre, layer in zip(centres, layers, strict=True):
             if below + layer >= half:
                 break
             below += layer
         return centre + _step(self.z) * ((half - below) / layer - 0.5)
 
 
-def from_posterior(posterior, closer=None, presence=1.0):
+def from_posterior(posterior: Posterior, refined: Posterior | None = None,
+                   presence: float = 1.0) -> Estimate:
     """
-    Answer with the point of least expected distance, which is finer than a cell.
+    Estimate the position as the geometric median, which is not bound to cell centres.
 
     Parameters
     ----------
     posterior : Posterior
         Over all cells of the map.
-    closer : Posterior, optional
-        Over finer cells of a part of the map, given that the talker is there: it takes the
-        place of the map's cells whose centres it covers.
+    refined : Posterior, optional
+        Over finer cells of a part of the map, conditional on the talker being there. It replaces
+        the map's cells whose centres it covers.
     presence : float
-        The probability that somebody talks at all.
+        The probability that somebody talks.
 
     Returns
     -------
     Estimate
-        With a covariance, to which the spread within cells is added.
+        With a covariance that includes the spread within cells.
 
     """
     floor = posterior.floor
     cells, weight, within = _cells(posterior), floor.ravel(), _within(posterior)
-    if closer is not None:
-        weight, share = _replaced(posterior, floor, closer)
-        cells = np.concatenate([cells, _cells(closer)], axis=1)
+    if refined is not None:
+        weight, share = _replaced(posterior, floor, refined)
+        cells = np.concatenate([cells, _cells(refined)], axis=1)
         within = [(1 - share) * coarse + share * fine
-                  for coarse, fine in zip(within, _within(closer), strict=True)]
-    at = _median(cells, weight)
-    x, y = cells[1] - at[0], cells[2] - at[1]
+                  for coarse, fine in zip(within, _within(refined), strict=True)]
+    median = _median(cells, weight)
+    x, y = cells[1] - median[0], cells[2] - median[1]
     weight_x = weight * x
     across = float(weight_x @ y)
     covariance = np.array([[float(weight_x @ x) + within[0], across],
                            [across, float(weight * y @ y) + within[1]]])
     near = min(1.0, float(weight @ (x * x + y * y <= RIGHT_WITHIN ** 2)))
-    return Estimate(np.array(at), floor, posterior.x, posterior.y, presence * near, covariance,
-                    presence, (closer or posterior).height())
+    return Estimate(np.array(median), floor, posterior.x, posterior.y, presence * near, covariance,
+                    presence, (refined or posterior).height())
 
 
-def expected_position(posterior):
-    """Return the point of least expected distance alone: (2,), metres."""
+def expected_position(posterior: Posterior) -> np.ndarray:
+    """Return the position of `from_posterior` alone: the geometric median, (2,), metres."""
     return np.array(_median(_cells(posterior), posterior.floor.ravel()))
 
 
-def _cells(posterior):
+def _cells(posterior: Posterior) -> np.ndarray:
     """
-    Write down where the floor's cells are: (4, ny nx).
+    Return the moments of the floor's cells: (4, ny nx).
 
-    The rows are ones, the centres' x and y in metres, and the mean square distance, from the
-    origin, of a talker who is anywhere in the cell. From any other point it is a sum of rows.
+    The rows are ones, the centres' x and y in metres, and the mean square distance from the origin
+    of a point uniform in the cell. That from any other point is a sum of the rows.
     """
     cells = np.empty((4, len(posterior.y), len(posterior.x)))
     ones, x, y, squares = cells
@@ -112,48 +119,49 @@ def _cells(posterior):
     return cells.reshape(4, -1)
 
 
-def _within(posterior):
-    """Return the mean squares, along x and y, of a uniform talker about a cell's centre."""
+def _within(posterior: Posterior) -> list[float]:
+    """Return the variances along x and y of a point that is uniform in a cell."""
     return [_step(centres) ** 2 / 12 for centres in (posterior.x, posterior.y)]
 
 
-def _replaced(posterior, floor, closer):
+def _replaced(posterior: Posterior, floor: np.ndarray,
+              refined: Posterior) -> tuple[np.ndarray, float]:
     """
-    Put a closer look's cells in the place of those whose centres they cover.
+    Replace the cells whose centres the refined grid covers.
 
-    Returns the weights of the floor's cells followed by those of the closer ones, and the share
-    that the closer ones have of the whole.
+    Returns the weights of the floor's cells followed by those of the refined ones, and the mass of
+    the latter.
     """
     covered = tuple(
         slice(bisect_left(coarse, fine[0] - _step(fine) / 2),
               bisect_right(coarse, fine[-1] + _step(fine) / 2))
-        for coarse, fine in ((posterior.y, closer.y), (posterior.x, closer.x)))
+        for coarse, fine in ((posterior.y, refined.y), (posterior.x, refined.x)))
     outside = floor.astype(np.float64)
     share = float(outside[covered].sum())
     outside[covered] = 0.0
-    return np.concatenate([outside.ravel(), share * closer.floor.ravel()]), share
+    return np.concatenate([outside.ravel(), share * refined.floor.ravel()]), share
 
 
-def _median(cells, weight, iterations=30):
+def _median(cells: np.ndarray, weight: np.ndarray, iterations: int = 30) -> tuple[float, float]:
     """
-    Find the geometric median (x, y), by Weiszfeld's iteration from the mean.
+    Find the geometric median (x, y) by Weiszfeld's iteration, starting at the mean.
 
-    The spread of a talker within a cell is added to distances under the root, since the talker
-    is somewhere in a cell and not at its centre. Each step moves the point by less than the one
-    before, and a tenth of a millimetre is the end.
+    The variance within a cell is added to the squared distances, since the talker is somewhere in
+    the cell and not at its centre. Steps shrink; the iteration ends below a tenth of a millimetre.
     """
     total, x, y, _ = (cells @ weight).tolist()
-    at_x, at_y = x / total, y / total
+    median_x, median_y = x / total, y / total
     for _ in range(iterations):
-        # |c - at|^2 = |at|^2 - 2 c at + |c|^2, of all cells by one product.
-        squares = np.array([at_x * at_x + at_y * at_y, -2 * at_x, -2 * at_y, 1.0]) @ cells
+        # |c - m|^2 = |m|^2 - 2 c m + |c|^2 of all cells by one product.
+        squares = np.array([median_x * median_x + median_y * median_y, -2 * median_x,
+                            -2 * median_y, 1.0]) @ cells
         total, x, y, _ = (cells @ (weight / np.sqrt(squares))).tolist()
-        moved = max(abs(x / total - at_x), abs(y / total - at_y))
-        at_x, at_y = x / total, y / total
+        moved = max(abs(x / total - median_x), abs(y / total - median_y))
+        median_x, median_y = x / total, y / total
         if moved < 1e-4:
             break
-    return at_x, at_y
+    return median_x, median_y
 
 
-def _step(centres):
+def _step(centres: np.ndarray) -> float:
     return float(centres[1] - centres[0] if len(centres) > 1 else 2 * centres[0])

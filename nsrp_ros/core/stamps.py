@@ -1,18 +1,27 @@
 """
-Times as messages carry them and as we count them; needs no ROS, since bags are read without it.
+Conversion between the stamps of messages and integer nanoseconds.
 
-A stamp is anything with `sec` and `nanosec`, such as a builtin_interfaces/Time.
+Needs no ROS, since bags are read without it.
 """
 
+from typing import Protocol
+
 NS = 1_000_000_000
-"""Nanoseconds in a second: stamps are integers, since a float cannot hold them exactly."""
+"""Nanoseconds in a second: times are integers, since a float cannot hold them exactly."""
 
 
-def stamp_to_ns(stamp):
+class Stamp(Protocol):
+    """Any time of a message, such as a builtin_interfaces/Time."""
+
+    sec: int
+    nanosec: int
+
+
+def stamp_to_ns(stamp: Stamp) -> int:
     """Return a stamp as integer nanoseconds."""
     return int(stamp.sec) * NS + int(stamp.nanosec)
 
 
-def set_stamp(stamp, time_ns):
+def set_stamp(stamp: Stamp, time_ns: int) -> None:
     """Write integer nanoseconds into a stamp."""
     stamp.sec, stamp.nanosec = divmod(int(time_ns), NS)

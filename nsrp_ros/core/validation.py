@@ -1,20 +1,21 @@
-"""Refusing scenes that cannot be localized, with the reason."""
+"""Validation of a scene: signals, microphones and room."""
 
 from nsrp_ros.core.geometry import microphone_pairs
 import numpy as np
-
+from numpy.typing import ArrayLike
 
 ROOM_MARGIN = 0.25
-"""How far outside the room's box, in metres, a microphone may be before it is an error."""
+"""Metres by which a microphone may be outside the room's box before it is an error."""
 
 
-def check_scene(signals, sample_rate, mic_positions, room_dims):
+def check_scene(signals: ArrayLike, sample_rate: float, mic_positions: ArrayLike,
+                room_dims: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    Refuse a scene that cannot be localized, saying why.
+    Refuse a scene that cannot be localized, with the reason.
 
     Parameters
     ----------
-    signals : numpy.ndarray
+    signals : array_like
         Shape (M, T), floating point.
     sample_rate : float
         Hertz.

@@ -1,1 +1,1 @@
-"""Talkers over time: peaks of maps, tracks, and whom to follow. No ROS."""
+"""Talkers over time: peaks of maps, multi-target tracking, following a talker. No ROS."""

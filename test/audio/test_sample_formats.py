@@ -1,4 +1,4 @@
-"""Samples round-trip exactly, and what cannot be understood is refused."""
+"""Samples round-trip exactly, and what cannot be decoded is refused."""
 
 import array
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def test_samples_round_trip_exactly():
-    """Every 16-bit value of every channel comes back as it went."""
+    """Every 16-bit value of every channel."""
     pcm = np.arange(-2 ** 15, 2 ** 15).reshape(-1, 4)
     data = sample_formats.bytes_from_samples(pcm / 2 ** 15)
     assert isinstance(data, array.array)
@@ -18,7 +18,7 @@ def test_samples_round_trip_exactly():
 
 
 def test_loud_samples_are_clipped_not_wrapped():
-    """What is too loud stays loud."""
+    """Beyond full scale."""
     data = sample_formats.bytes_from_samples([[1.5, -1.5]])
     np.testing.assert_allclose(sample_formats.samples_from_bytes(data, 'S16LE', 2), [[1, -1]],
                                atol=1e-4)
@@ -30,7 +30,7 @@ def test_loud_samples_are_clipped_not_wrapped():
     ('S32LE', '<i4', 2 ** 31, 0), ('U32LE', '<u4', 2 ** 31, 2 ** 31),
     ('F32LE', '<f4', 1, 0), ('F64BE', '>f8', 1, 0)])
 def test_other_sample_formats(name, kind, scale, offset):
-    """Decoded by their GStreamer names, they all give the same values."""
+    """By their GStreamer names, they all decode to the same values."""
     values = np.array([[0.5, -0.25], [0.0, -1.0]])
     data = (values * scale + offset).astype(kind).tobytes()
     decoded = sample_formats.samples_from_bytes(data, name, 2)
@@ -47,7 +47,7 @@ def test_three_bytes_a_sample():
 
 
 def test_truncated_chunks_are_refused():
-    """A byte too few is a sentence, not a shifted channel."""
+    """A missing byte is an error, not a shifted channel."""
     for name in ('S16LE', 'S24LE'):
         with pytest.raises(sample_formats.AudioError, match='whole frames') as caught:
             sample_formats.samples_from_bytes(b'12345', name, 2)
@@ -59,7 +59,7 @@ def test_truncated_chunks_are_refused():
     ({'sample_rate': 0}, 'sample rate'), ({'channels': 0}, 'channel count'),
     ({'channels': 5}, 'channel count')])
 def test_audio_that_cannot_be_located_is_refused(changes, reason):
-    """Each fault is counted under its own name."""
+    """Each fault has its own reason."""
     good = {'channels': 6, 'sample_rate': 16000, 'sample_format': 'S16LE',
             'coding_format': 'wave', 'n_channels': 6}
     sample_formats.check_format(**good)
@@ -70,7 +70,7 @@ def test_audio_that_cannot_be_located_is_refused(changes, reason):
 
 
 def voice(level, seconds=0.5):
-    """Return something like a vowel, (T, 2) int16: harmonics of 120 Hz and a little breath."""
+    """Return a synthetic vowel (T, 2), int16: harmonics of 120 Hz and a little noise."""
     time = np.arange(round(seconds * 16000)) / 16000
     rng = np.random.default_rng(0)
     wave = sum(np.sin(2 * np.pi * 120 * k * time + k) / k for k in range(1, 20))
@@ -80,7 +80,7 @@ def voice(level, seconds=0.5):
 
 @pytest.mark.parametrize('level', [0.9, 0.1, 0.01, 0.001])
 def test_int16_cast_to_bytes_is_refused(level):
-    """One respeaker driver does that: loud or quiet, what comes is told from 8-bit audio."""
+    """As one ReSpeaker driver does: recognised at any level."""
     pcm = voice(level)
     for chunk in pcm[:7680].reshape(15, 512, 2):
         with pytest.raises(sample_formats.AudioError, match='int16 to uint8') as caught:
@@ -90,7 +90,7 @@ def test_int16_cast_to_bytes_is_refused(level):
 
 @pytest.mark.parametrize('name, offset', [('U8', 128), ('S8', 0)])
 def test_audio_of_8_bits_is_not_refused(name, offset):
-    """Vowels as loud as can be, noise short of clipping, silence, and clicks."""
+    """Vowels at full scale, noise just below clipping, silence, and clicks."""
     noise = np.clip(0.25 * np.random.default_rng(1).standard_normal((8000, 2)), -1, 1)
     clicks = np.zeros((8000, 2))
     clicks[::100] = 0.99

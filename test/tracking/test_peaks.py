@@ -1,4 +1,4 @@
-"""Peaks of maps: places, masses, and what is no talker."""
+"""Peaks of maps: positions, masses, and what is no peak."""
 
 from nsrp_ros.tracking.peaks import find_peaks
 from nsrp_ros.tracking.peaks import PeakConfig
@@ -9,14 +9,14 @@ X, Y = np.arange(0.1, 6, 0.2), np.arange(0.1, 5, 0.2)
 
 
 def blob(centre, mass=1.0, spread=0.2):
-    """Draw a Gaussian of some mass over the cells (25, 30)."""
+    """Return a Gaussian of some mass over the cells (25, 30)."""
     xs, ys = np.meshgrid(X, Y)
     values = np.exp(-((xs - centre[0]) ** 2 + (ys - centre[1]) ** 2) / (2 * spread ** 2))
     return mass * values / values.sum()
 
 
 def test_two_talkers_are_two_peaks_with_their_masses():
-    """Positions finer than cells, masses as they were drawn, the larger first."""
+    """Positions finer than cells, the larger mass first."""
     peaks = find_peaks(blob((1.23, 3.9), 0.3) + blob((4.51, 1.07), 0.7), X, Y)
     assert [round(p.mass, 2) for p in peaks] == pytest.approx([0.7, 0.3], abs=0.02)
     np.testing.assert_allclose(peaks[0].position, (4.51, 1.07), atol=0.02)
@@ -25,7 +25,7 @@ def test_two_talkers_are_two_peaks_with_their_masses():
 
 
 def test_scale_does_not_matter():
-    """An occupancy grid's 0 to 98 says the same as probabilities."""
+    """An occupancy grid's 0 to 98 gives the same peaks as probabilities."""
     values = blob((1.2, 3.9), 0.4) + blob((4.5, 1.0), 0.6)
     coarse = np.round(98 * values / values.max())
     for fine, rough in zip(find_peaks(values, X, Y), find_peaks(coarse, X, Y), strict=True):
@@ -34,21 +34,21 @@ def test_scale_does_not_matter():
 
 
 def test_a_broad_peak_is_one_talker():
-    """What rises and falls within the separation of a peak is no other talker."""
+    """A second maximum within the separation of a peak is not another talker."""
     values = blob((3.0, 2.5), 0.6, 0.4) + blob((3.6, 2.5), 0.4, 0.2)
     assert len(find_peaks(values, X, Y)) == 1
 
 
 def test_masses_are_not_counted_twice():
-    """Neighbouring peaks share the cells between them."""
+    """Neighbouring peaks divide the cells between them."""
     values = blob((2.4, 2.5), 0.5, 0.3) + blob((3.5, 2.5), 0.5, 0.3)
     peaks = find_peaks(values, X, Y, PeakConfig(radius=1.0, separation=1.0))
     assert len(peaks) == 2
     assert sum(p.mass for p in peaks) <= 1 + 1e-9
 
 
-def test_faint_peaks_and_cells_outside_are_nobody():
-    """Below min_mass there is nobody, and NaN is no place."""
+def test_faint_peaks_and_cells_outside_the_map_are_ignored():
+    """Below min_mass, or NaN."""
     values = blob((1.0, 1.0), 0.97) + blob((5.0, 4.0), 0.03)
     assert len(find_peaks(values, X, Y, PeakConfig(min_mass=0.05))) == 1
     assert len(find_peaks(values, X, Y, PeakConfig(min_mass=0.01))) == 2
@@ -56,17 +56,17 @@ def test_faint_peaks_and_cells_outside_are_nobody():
     assert len(find_peaks(values, X, Y, PeakConfig(min_mass=0.01))) == 1
 
 
-def test_a_map_that_says_nothing_has_no_peak():
-    """Flat, empty and unknown maps are silent; so is one spread over the whole room."""
-    for nothing in (np.zeros, np.ones):
-        assert find_peaks(nothing((25, 30)), X, Y) == []
+def test_a_map_without_information_has_no_peak():
+    """Flat, zero and unknown maps; one spread over the whole room has faint ones at most."""
+    for uniform in (np.zeros, np.ones):
+        assert find_peaks(uniform((25, 30)), X, Y) == []
     assert find_peaks(np.full((25, 30), np.nan), X, Y) == []
     diffuse = np.random.default_rng(0).uniform(0.9, 1.0, (25, 30))
     assert all(p.mass < 0.1 for p in find_peaks(diffuse, X, Y))
 
 
-def test_sharpness_lifts_scores_out_of_their_floor():
-    """Scores that stand on a pedestal hold little mass at their peak until they are sharpened."""
+def test_sharpness_raises_the_peak_of_scores():
+    """Scores with an offset have little mass near their peak until they are sharpened."""
     scores = 0.5 + 0.5 * blob((4.5, 1.0), 1.0) / blob((4.5, 1.0)).max()
     before = find_peaks(scores, X, Y, PeakConfig(min_mass=0.01))[0]
     after = find_peaks(scores, X, Y, PeakConfig(sharpness=10.0))[0]
@@ -77,14 +77,14 @@ def test_sharpness_lifts_scores_out_of_their_floor():
 @pytest.mark.parametrize('change', [
     {'radius': 0.0}, {'radius': 2.0}, {'min_mass': 0.0}, {'max_peaks': 0}, {'sharpness': 0.0},
     {'sharpness': float('nan')}])
-def test_configurations_that_cannot_be(change):
-    """They are refused when made."""
+def test_invalid_configurations_are_refused(change):
+    """When they are made."""
     with pytest.raises(ValueError):
         PeakConfig(**change)
 
 
-def test_maps_that_cannot_be():
-    """Shapes that do not fit and negative values are refused."""
+def test_invalid_maps_are_refused():
+    """Shapes that disagree, and negative values."""
     with pytest.raises(ValueError, match='shape'):
         find_peaks(np.ones((3, 4)), X, Y)
     with pytest.raises(ValueError, match='negative'):

@@ -1,1 +1,1 @@
-"""The demo: a simulated room, two localizers, and pictures of what they found."""
+"""The demo: a simulated room, one localizer for each method, and pictures of their estimates."""

@@ -3,22 +3,25 @@ The demo: a simulated room and a localizer for each method, as processes that ta
 
     python -m nsrp_ros.apps.demo.main                     # or: make demo, ros2 run nsrp_ros demo
 
-It prints a line a window, ends with a table, and leaves a still, an animation and summary.json
-in demo_output/.
+It prints a line for each window, ends with a table, and writes a picture, an animation and
+summary.json to demo_output/.
 """
 
 import argparse
+from collections.abc import Sequence
 import contextlib
 import json
 from pathlib import Path
 import sys
 import time
+from typing import Any
 
 from nsrp_ros.apps.demo.observer import Observer
 from nsrp_ros.apps.demo.pictures import draw_animation
 from nsrp_ros.apps.demo.pictures import draw_still
 from nsrp_ros.apps.node_process import check_alive
 from nsrp_ros.apps.node_process import node_process
+from nsrp_ros.apps.node_process import NodeProcess
 from nsrp_ros.apps.node_process import ProcessEnded
 from nsrp_ros.apps.node_process import wait_until
 from nsrp_ros.simulation.speech.bank import find_speech
@@ -27,16 +30,16 @@ import numpy as np
 import rclpy
 
 START_TIMEOUT = 60.0
-"""Seconds that the localizers may take until they listen."""
+"""Seconds that the localizers may take until they are connected."""
 
 
-def main(args=None):
-    """Run the demo; return 0, or 1 where a process could not do its part."""
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the demo; return 0, or 1 if a process failed."""
     options = _options(args)
     out = options.output
     out.mkdir(parents=True, exist_ok=True)
     if options.speech in ('auto', 'prompts'):
-        # Fetched here once, where its progress can be seen; the room then finds it in the cache.
+        # Downloaded here, with its progress shown; the simulated room then reads the cache.
         print(f'speech: {find_speech(options.speech, TALKERS["test"])[1]}')
 
     rclpy.init()
@@ -46,12 +49,12 @@ def main(args=None):
             stack.callback(observer.destroy_node)
             localizers = [stack.enter_context(_localizer(method, observer, options))
                           for method in options.methods]
-            _wait_for_listeners(observer, localizers)
+            _wait_for_localizers(observer, localizers)
             room = stack.enter_context(node_process('simulated_room_node', 'simulated_room', out, [
                 '-p', 'loop:=false', '-p', f'turn_seconds:={options.turn_seconds}',
                 '-p', f'rt60:={options.rt60}', '-p', f'speech:={options.speech}']))
             print(observer.heading())
-            _watch(observer, [room, *localizers])
+            _print_windows(observer, [room, *localizers])
         summary = observer.summary()
     except ProcessEnded as error:
         print(f'demo: {error}', file=sys.stderr)
@@ -72,8 +75,8 @@ def main(args=None):
     return 0
 
 
-def _options(args):
-    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0].strip())
+def _options(args: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n\n')[0].strip())
     parser.add_argument('--methods', nargs='+', default=['srp_phat', 'backprojection'],
                         help='what to run side by side (default: %(default)s)')
     parser.add_argument('--output', type=Path, default=Path('demo_output'),
@@ -87,7 +90,8 @@ def _options(args):
     return parser.parse_args(args)
 
 
-def _localizer(method, observer, options):
+def _localizer(method: str, observer: Observer, options: argparse.Namespace
+               ) -> contextlib.AbstractContextManager[NodeProcess]:
     dims = ', '.join(f'{d:.3f}' for d in observer.room_dims)
     frames = ', '.join(f'mic_{k}' for k in range(len(observer.mic_positions)))
     return node_process('localizer_node', f'localizer_{method}', options.output, [
@@ -97,23 +101,24 @@ def _localizer(method, observer, options):
         '-p', 'silence_threshold_db:=-45.0'])
 
 
-def _wait_for_listeners(observer, localizers):
-    def spin():
+def _wait_for_localizers(observer: Observer, localizers: Sequence[NodeProcess]) -> None:
+    def spin() -> None:
         rclpy.spin_once(observer, timeout_sec=0.2)
         print('.', end='', flush=True)
     print('starting the localizers ...', end='', flush=True)
     wait_until(lambda: observer.count_subscribers('/audio') >= len(localizers), localizers, spin,
-               START_TIMEOUT, 'the localizers did not listen')
+               START_TIMEOUT, 'the localizers did not connect')
     print(' ready')
 
 
-def _watch(observer, processes):
-    """Print windows as they come, until the room has played and the last one is in."""
-    ended = printed = None
+def _print_windows(observer: Observer, processes: Sequence[NodeProcess]) -> None:
+    """Print a line for each window until the room has ended and the last answers are in."""
+    ended: float | None = None
+    printed: float | None = None
     while ended is None or time.monotonic() < ended + 2.0:
         rclpy.spin_once(observer, timeout_sec=0.1)
         if printed is not None and time.monotonic() < printed + 0.25:
-            continue  # hearing comes first: a line late is no harm, a message lost is
+            continue  # receive first: a late line does no harm, a lost message does
         printed = time.monotonic()
         check_alive(processes)
         for line in observer.new_lines():
@@ -124,8 +129,9 @@ def _watch(observer, processes):
         print(line, flush=True)
 
 
-def _table(summary):
-    rows = [('method', 'windows', 'skipped', 'mean', 'median', '< 0.5 m', 'latency p50', 'p95')]
+def _table(summary: dict[str, Any]) -> str:
+    rows: list[tuple[str, ...]] = [
+        ('method', 'windows', 'skipped', 'mean', 'median', '< 0.5 m', 'latency p50', 'p95')]
     for method, s in summary['methods'].items():
         if not s['scored']:
             rows.append((method, str(s['windows']), str(s['skipped']), *['-'] * 5))

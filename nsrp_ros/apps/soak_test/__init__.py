@@ -1,1 +1,1 @@
-"""The long run: a node, hours of spoilt audio, and an account of every window."""
+"""The soak test: a node, hours of audio with faults, and the outcome of every window."""

@@ -1,50 +1,58 @@
 """
-The book of a long run: which windows the audio held, and what became of every one of them.
+The ledger of a soak test: the windows that the audio contains, and the outcome of each.
 
-It does its own arithmetic on the chunks that were played, so that what the localizer counts is
-held against something else than itself. Imports no ROS.
+It derives the windows from the published chunks independently of the localizer, so that the
+localizer's own counts can be checked against it. Imports no ROS.
 """
 
 from bisect import bisect_left
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Any
+from typing import TYPE_CHECKING
 
+from nsrp_ros.core.skip_reasons import SkipReason
 from nsrp_ros.core.stamps import NS
 import numpy as np
 
-STRAY_NS = NS // 1000
-"""How far an answer's stamp may be from its window's: a millisecond, less than any hop."""
-FAULTS = {'lost': 'gap', 'repeated': 'overlap', 'truncated': 'truncated'}
-"""What a chunk can suffer, and what the localizer calls it."""
-NOT_OF_WINDOWS = (*FAULTS.values(), 'clock jump', 'format change', 'low confidence')
-"""Reasons that do not count windows which were cut and not located."""
+if TYPE_CHECKING:
+    from nsrp_ros.simulation.live_scene import Turn
+
+STAMP_TOLERANCE_NS = NS // 1000
+"""Largest difference between the stamps of a window and its answer: less than any hop."""
+FAULTS = {'lost': SkipReason.GAP, 'repeated': SkipReason.OVERLAP,
+          'truncated': SkipReason.TRUNCATED}
+"""Injected faults of chunks, and the reason under which the localizer counts each."""
+_WINDOW_REASONS = {reason.value for reason in SkipReason if reason.of_window}
 
 
 @dataclass
-class Played:
+class PlayedWindow:
     """
-    A window of the audio, and when (seconds by a clock that nobody sets) what happened to it.
+    A window of the audio, with the times, by the monotonic clock, of what happened to it.
 
     Attributes
     ----------
     stamp_ns : int
         Of its last sample.
     last : int
-        The number of that sample in the performance.
-    at : float
-        When the chunk with that sample was published.
-    mapped, posed : float or None
-        When its map and its pose arrived.
+        The index of that sample since the start of playing.
+    published : float
+        When the chunk with that sample was published, seconds.
+    map_time, pose_time : float or None
+        When its map and its pose arrived, seconds.
     position : numpy.ndarray or None
-        Shape (2,), metres: what the pose says.
+        Shape (2,), metres: that of the pose.
 
     """
 
     stamp_ns: int
     last: int
-    at: float
-    mapped: float | None = None
-    posed: float | None = None
+    published: float
+    map_time: float | None = None
+    pose_time: float | None = None
     position: np.ndarray | None = None
 
 
@@ -56,127 +64,124 @@ class Ledger:
     Attributes
     ----------
     length, hop : int
-        Samples in a window, and between two.
+        Samples in a window, and between the starts of two.
     sample_rate : int
         Hertz.
-    windows : list of Played
-        All that the audio held.
-    strangers : list of int
-        Stamps of answers to windows that there are not, or that were answered already.
+    windows : list of PlayedWindow
+        All windows that the audio contains.
+    unexpected : list of int
+        Stamps of answers without a window, or to one that was answered before.
     faults : dict
-        How many chunks have suffered what.
+        The number of injected faults by their kind.
 
     """
 
     length: int
     hop: int
     sample_rate: int
-    windows: list = field(default_factory=list)
-    strangers: list = field(default_factory=list)
-    faults: dict = field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
-    _begun_ns: int | None = None  # the run's first stamp; None where a run is to begin
+    windows: list[PlayedWindow] = field(default_factory=list)
+    unexpected: list[int] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
+    _start_ns: int | None = None  # the run's first stamp; None before a run
     _count: int = 0  # samples of the run
-    _due: int = 0  # the count at which its next window is complete
+    _next_end: int = 0  # the count at which its next window is complete
 
-    def end_run(self):
-        """Note that what follows does not belong together with what was before."""
-        self._begun_ns = None
+    def end_run(self) -> None:
+        """End the contiguous run of chunks: no window spans what follows."""
+        self._start_ns = None
 
-    def play(self, stamp_ns, first, n_samples, at):
+    def add_chunk(self, stamp_ns: int, first: int, n_samples: int, published: float) -> None:
         """
-        Note a chunk that was published whole.
+        Add a chunk that was published unaltered.
 
         Parameters
         ----------
         stamp_ns : int
             Of its first sample.
         first, n_samples : int
-            The number of that sample in the performance, and how many there are.
-        at : float
+            The index of that sample since the start of playing, and the number of samples.
+        published : float
             When it was published, seconds.
 
         """
-        if self._begun_ns is None:
-            self._begun_ns, self._count, self._due = stamp_ns, 0, self.length
+        if self._start_ns is None:
+            self._start_ns, self._count, self._next_end = stamp_ns, 0, self.length
         self._count += n_samples
-        while self._due <= self._count:
-            after = self._due - 1 - (self._count - n_samples)  # samples into this chunk
-            self.windows.append(Played(
-                self._begun_ns + (self._due - 1) * NS // self.sample_rate, first + after, at))
-            self._due += self.hop
+        while self._next_end <= self._count:
+            index = self._next_end - 1 - (self._count - n_samples)  # within this chunk
+            self.windows.append(PlayedWindow(
+                self._start_ns + (self._next_end - 1) * NS // self.sample_rate, first + index,
+                published))
+            self._next_end += self.hop
 
-    def answer(self, kind, stamp_ns, at, position=None):
+    def add_map(self, stamp_ns: int, arrived: float) -> None:
+        """Record the arrival (seconds) of a map by its stamp."""
+        window = self._find(stamp_ns)
+        if window is None or window.map_time is not None:
+            self.unexpected.append(stamp_ns)
+        else:
+            window.map_time = arrived
+
+    def add_pose(self, stamp_ns: int, arrived: float, position: np.ndarray) -> None:
+        """Record the arrival (seconds) and the position (2,) of a pose by its stamp."""
+        window = self._find(stamp_ns)
+        if window is None or window.pose_time is not None:
+            self.unexpected.append(stamp_ns)
+        else:
+            window.pose_time, window.position = arrived, position
+
+    def _find(self, stamp_ns: int) -> PlayedWindow | None:
+        k = bisect_left(self.windows, stamp_ns - STAMP_TOLERANCE_NS, key=lambda w: w.stamp_ns)
+        if k == len(self.windows) or self.windows[k].stamp_ns > stamp_ns + STAMP_TOLERANCE_NS:
+            return None
+        return self.windows[k]
+
+    def outcomes(self, counted: Mapping[str, Any]) -> dict[str, int]:
         """
-        Note an answer.
-
-        Parameters
-        ----------
-        kind : str
-            'mapped' or 'posed'.
-        stamp_ns : int
-            The answer's.
-        at : float
-            When it arrived, seconds.
-        position : numpy.ndarray, optional
-            Shape (2,), metres, of a pose.
-
-        """
-        k = bisect_left(self.windows, stamp_ns - STRAY_NS, key=lambda w: w.stamp_ns)
-        if k == len(self.windows) or self.windows[k].stamp_ns > stamp_ns + STRAY_NS or (
-                getattr(self.windows[k], kind) is not None):
-            self.strangers.append(stamp_ns)
-            return
-        setattr(self.windows[k], kind, at)
-        if position is not None:
-            self.windows[k].position = position
-
-    def fates(self, counted):
-        """
-        Say what became of the windows.
+        Count the outcomes of the windows.
 
         Parameters
         ----------
         counted : dict
-            What the localizer said last in /diagnostics, counts as integers.
+            The localizer's latest values in /diagnostics, counts as integers.
 
         Returns
         -------
         dict
-            How many windows had each fate: 'poses', 'maps without a pose', and the reasons for
-            which the localizer says that it skipped others.
+            The number of windows of each outcome: 'poses', 'maps without a pose', and the reasons
+            for which the localizer reports to have skipped others.
 
         """
         skipped = {key.removeprefix('skipped: '): n for key, n in counted.items()
                    if key.startswith('skipped: ')}
-        return {'poses': sum(w.posed is not None for w in self.windows),
-                'maps without a pose': sum(w.mapped is not None and w.posed is None
+        return {'poses': sum(w.pose_time is not None for w in self.windows),
+                'maps without a pose': sum(w.map_time is not None and w.pose_time is None
                                            for w in self.windows),
-                **{reason: n for reason, n in skipped.items() if reason not in NOT_OF_WINDOWS}}
+                **{reason: n for reason, n in skipped.items() if reason in _WINDOW_REASONS}}
 
-    def discrepancies(self, counted):
+    def discrepancies(self, counted: Mapping[str, Any]) -> list[str]:
         """
-        Hold what was played against what arrived and what the localizer has counted.
+        Compare what was published, what arrived and what the localizer has counted.
 
         Parameters
         ----------
         counted : dict
-            As for `fates`.
+            As for `outcomes`.
 
         Returns
         -------
         list of str
-            A sentence for everything that does not close; empty where every window is accounted
-            for.
+            A sentence for each disagreement; empty if every window is accounted for.
 
         """
-        fates = self.fates(counted)
-        answered = fates['poses'] + fates['maps without a pose']
+        outcomes = self.outcomes(counted)
+        answered = outcomes['poses'] + outcomes['maps without a pose']
         pairs = [
             ('windows that the audio held', len(self.windows), 'cut', counted.get('windows', 0)),
-            ('windows that the audio held', len(self.windows), 'have a fate',
-             sum(fates.values())),
+            ('windows that the audio held', len(self.windows), 'have an outcome',
+             sum(outcomes.values())),
             ('windows answered', answered, 'counted as located', counted.get('located', 0)),
-            ('maps without a pose', fates['maps without a pose'], 'counted as low confidence',
+            ('maps without a pose', outcomes['maps without a pose'], 'counted as low confidence',
              counted.get('skipped: low confidence', 0)),
             ('windows not answered', len(self.windows) - answered, 'counted as not located',
              counted.get('not located', 0))]
@@ -185,31 +190,33 @@ class Ledger:
                   for fault, n in self.faults.items()]
         found = [f'{n} {what}, but {other} {counted_as}'
                  for what, n, counted_as, other in pairs if n != other]
-        blind = sum(w.posed is not None and w.mapped is None for w in self.windows)
-        if blind:
-            found.append(f'{blind} poses came without their map')
-        if self.strangers:
-            found.append(f'{len(self.strangers)} answers are to windows that the audio does not '
+        without_map = sum(w.pose_time is not None and w.map_time is None for w in self.windows)
+        if without_map:
+            found.append(f'{without_map} poses came without their map')
+        if self.unexpected:
+            found.append(f'{len(self.unexpected)} answers are to windows that the audio does not '
                          'hold, or that were answered before')
         return found
 
-    def latencies(self, windows):
+    def latencies(self, windows: Sequence[PlayedWindow]) -> np.ndarray:
         """Return the seconds (n,) from a window's last sample to its pose, or else its map."""
-        arrived = [(w.posed if w.posed is not None else w.mapped, w.at) for w in windows]
-        return np.array([there - at for there, at in arrived if there is not None])
+        arrived = [(w.pose_time if w.pose_time is not None else w.map_time, w.published)
+                   for w in windows]
+        return np.array([time - published for time, published in arrived if time is not None])
 
-    def errors(self, windows, turns, n_performance):
+    def errors(self, windows: Sequence[PlayedWindow], turns: Sequence['Turn'],
+               scene_length: int) -> np.ndarray:
         """
-        Return how far poses are off, where one talker talked all through the window.
+        Return the errors of poses whose window lies within the turn of one talker.
 
         Parameters
         ----------
-        windows : list of Played
-            Which.
-        turns : list of performance.Turn
-            The truth.
-        n_performance : int
-            Samples after which the performance begins again.
+        windows : list of PlayedWindow
+            Those to evaluate.
+        turns : list of nsrp_ros.simulation.live_scene.Turn
+            Ground truth.
+        scene_length : int
+            Samples after which the live scene repeats.
 
         Returns
         -------
@@ -219,7 +226,7 @@ class Ledger:
         """
         found = []
         for window in windows:
-            last = window.last % n_performance
+            last = window.last % scene_length
             for turn in turns:
                 if window.position is not None and turn.start + self.length <= last + 1 \
                         <= turn.stop:

@@ -1,16 +1,17 @@
 """
-The long run: an hour of audio through the localizer, and an account of every window.
+The soak test: an hour of audio through the localizer, and the outcome of every window.
 
     python -m nsrp_ros.apps.soak_test.main      # an hour, in six minutes
     python -m nsrp_ros.apps.soak_test.main --speed 1 --hop 0.1 --minutes 1  # in real time
 
-It plays a simulated performance to a real localizer over DDS, spoils a chunk now and then, prints
-what became of the windows, and how latency, memory and processor time went; it exits with 1
-where a window is not accounted for or memory grows. A picture and endurance.json are left in
-runs/endurance/.
+It plays a simulated live scene to a real localizer over DDS, injects faults, and prints the
+outcomes of the windows, latency, memory and processor time. It exits with 1 if a window is not
+accounted for or memory grows. A picture and endurance.json are written to runs/endurance/.
 """
 
 import argparse
+from collections.abc import Callable
+from collections.abc import Sequence
 import contextlib
 from dataclasses import replace
 import json
@@ -20,21 +21,23 @@ import time
 
 from nsrp_ros.apps.node_process import check_alive
 from nsrp_ros.apps.node_process import node_process
+from nsrp_ros.apps.node_process import NodeProcess
 from nsrp_ros.apps.node_process import ProcessEnded
 from nsrp_ros.apps.node_process import wait_until
 from nsrp_ros.apps.process_metrics import peak_memory_mb
 from nsrp_ros.apps.process_metrics import read_process
 from nsrp_ros.apps.soak_test.ledger import Ledger
-from nsrp_ros.apps.soak_test.player import Stage
+from nsrp_ros.apps.soak_test.player import Player
 from nsrp_ros.apps.soak_test.report import draw
-from nsrp_ros.apps.soak_test.report import Measured
-from nsrp_ros.apps.soak_test.report import Sample
-from nsrp_ros.apps.soak_test.report import summarize
 from nsrp_ros.apps.soak_test.report import table
+from nsrp_ros.apps.soak_test.summary import Measurements
+from nsrp_ros.apps.soak_test.summary import Sample
+from nsrp_ros.apps.soak_test.summary import summarize
 from nsrp_ros.simulation.live_scene import CHUNK
 from nsrp_ros.simulation.live_scene import DEFAULT_SCENE
-from nsrp_ros.simulation.live_scene import perform
+from nsrp_ros.simulation.live_scene import render
 from nsrp_ros.simulation.live_scene import SAMPLE_RATE
+from nsrp_ros.simulation.live_scene import Scene
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
 from nsrp_ros.simulation.speech.debian_prompts import SpeechError
@@ -42,26 +45,26 @@ import numpy as np
 import rclpy
 from tqdm import tqdm
 
-NAMESPACE = '/endurance'
-"""Of the run's nodes and topics, so that a localizer at work is not disturbed."""
+NAMESPACE = '/soak_test'
+"""Of the test's nodes and topics, so that a running localizer is not disturbed."""
 START_TIMEOUT = 60.0
-"""Seconds that the localizer may take until it listens."""
+"""Seconds that the localizer may take until it is connected."""
 SETTLE_TIME = 10.0
-"""Seconds after the last chunk until which every window must have its fate."""
+"""Seconds after the last chunk within which every window must have its outcome."""
 SAMPLE_EVERY = 0.5
-"""Seconds between two looks at the processes."""
+"""Seconds between two samples of the processes' usage."""
 
 
-def main(args=None):
-    """Run; return 0, or 1 where a window is unaccounted for, memory grew or a process failed."""
+def main(args: Sequence[str] | None = None) -> int:
+    """Run; return 0, or 1 if a window is unaccounted for, memory grew or a process failed."""
     options = _options(args)
     options.output.mkdir(parents=True, exist_ok=True)
     try:
         bank, speech = find_speech(options.speech, TALKERS['test'], sample_rate=SAMPLE_RATE)
         print(f'speech: {speech}')
         scene = replace(DEFAULT_SCENE, rt60=options.rt60, pause_seconds=options.pause)
-        signals, turns = perform(scene, bank.utterances(min_seconds=1.0),
-                                 np.random.default_rng(options.seed))
+        signals, turns = render(scene, bank.utterances(min_seconds=1.0),
+                                np.random.default_rng(options.seed))
     except (SpeechError, ValueError) as error:
         print(f'endurance: {error}', file=sys.stderr)
         return 1
@@ -70,10 +73,10 @@ def main(args=None):
     rclpy.init()
     try:
         with contextlib.ExitStack() as stack:
-            stage = Stage(signals, scene, ledger, options.speed, 60 * options.minutes,
-                          options.fault_every, options.chunk, namespace=NAMESPACE)
-            stack.callback(stage.destroy_node)
-            measured = _run(stage, scene, ledger, stack, options)
+            player = Player(signals, scene, ledger, options.speed, 60 * options.minutes,
+                            options.fault_every, options.chunk, namespace=NAMESPACE)
+            stack.callback(player.destroy_node)
+            measured = _run(player, scene, stack, options)
     except ProcessEnded as error:
         print(f'endurance: {error}', file=sys.stderr)
         return 1
@@ -81,21 +84,22 @@ def main(args=None):
         return 130
     finally:
         rclpy.try_shutdown()
-    told = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
-    summary = summarize(ledger, turns, len(signals), measured, told)
+    plain = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
+    summary = summarize(ledger, turns, len(signals), measured, plain)
     print(table(summary))
     (options.output / 'endurance.json').write_text(json.dumps(summary, indent=2) + '\n')
-    draw(options.output / 'endurance.png', ledger, measured, summary)
+    draw(options.output / 'endurance.png', ledger, measured, options.method)
     print(f'\nwritten to {options.output}: endurance.png, endurance.json')
     for sentence in summary['failures']:
         print(f'endurance: {sentence}', file=sys.stderr)
     return 1 if summary['failures'] else 0
 
 
-def _options(args):
-    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0].strip())
+def _options(args: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n\n')[0].strip())
 
-    def add(name, default, text, kind=float):
+    def add(name: str, default: float | str | Path, text: str,
+            kind: Callable[[str], object] = float) -> None:
         parser.add_argument(name, type=kind, default=default, help=f'{text} (default: {default})')
     add('--minutes', 60.0, 'how much audio is played')
     add('--speed', 10.0, 'how many times as fast as real time')
@@ -104,9 +108,8 @@ def _options(args):
     add('--method', 'backprojection', "the localizer's method", str)
     add('--threads', 1, "the localizer's threads", int)
     add('--queue-size', 4, "the localizer's queue_size", int)
-    parser.add_argument('--chunk', type=int, help='samples that are published together '
-                        f'(default: {CHUNK} in real time, and up to four times as many where '
-                        'it is faster)')
+    parser.add_argument('--chunk', type=int, help=f'samples of a message (default: {CHUNK} in '
+                        'real time, and up to four times as many at higher speeds)')
     add('--fault-every', 60.0, 'seconds of audio between two chunks that are, in turns, lost, '
         'repeated and truncated; 0 for none')
     add('--pause', 2.5, 'seconds without a talker after each turn of 5 s')
@@ -119,7 +122,7 @@ def _options(args):
     parser.add_argument('--tracker', action='store_true', help='run the tracker, too')
     options = parser.parse_args(args)
     if options.chunk is None:
-        # Not that the reading of thousands of small messages becomes what is measured.
+        # Otherwise the cost of thousands of small messages would dominate.
         options.chunk = CHUNK * int(np.clip(options.speed, 1, 4))
     if min(options.minutes, options.speed, options.hop) <= 0 or options.fault_every < 0 or (
             options.window < options.hop or options.chunk < 1):
@@ -128,16 +131,17 @@ def _options(args):
     return options
 
 
-def _nodes(stack, scene, options):
-    """Start the processes: a dictionary of what is watched, by the node's name."""
+def _start_nodes(stack: contextlib.ExitStack, scene: Scene,
+                 options: argparse.Namespace) -> dict[str, NodeProcess]:
+    """Start the processes that are measured; return them by the node's name."""
     dims = ', '.join(f'{d:.3f}' for d in scene.room_dims)
     space = ['-r', f'__ns:={NAMESPACE}']
-    # The localizer last: it is waited for, and must be heard from its first word on.
-    watched = {}
+    # The localizer last: it is waited for, and its first messages must not be missed.
+    nodes = {}
     if options.tracker:
-        watched['tracker'] = stack.enter_context(node_process(
+        nodes['tracker'] = stack.enter_context(node_process(
             'tracker_node', 'tracker', options.output, space))
-    watched['localizer'] = stack.enter_context(node_process(
+    nodes['localizer'] = stack.enter_context(node_process(
         'localizer_node', 'localizer', options.output, [
             *space, '-p', f'method:={options.method}', '-p', f'threads:={options.threads}',
             '-p', f'room_dims:=[{dims}]', '-p', f'window_length:={options.window}',
@@ -145,51 +149,52 @@ def _nodes(stack, scene, options):
             '-p', 'microphone_frames:=[' + ', '.join(
                 f'mic_{k}' for k in range(len(scene.mic_positions))) + ']',
             '-p', 'silence_threshold_db:=-45.0']))
-    return watched
+    return nodes
 
 
-def _run(stage, scene, ledger, stack, options):
+def _run(player: Player, scene: Scene, stack: contextlib.ExitStack,
+         options: argparse.Namespace) -> Measurements:
     """Play from beginning to end; return what was measured meanwhile."""
-    def spin(seconds=0.02):
-        rclpy.spin_once(stage, timeout_sec=seconds)
-    watched = _nodes(stack, scene, options)
-    processes = list(watched.values())
-    wait_until(lambda: stage.connected and (
-        # The stage listens to the localizer as well, hence two of each.
-        not options.tracker or 'tracker' in stage.diagnostics and all(
-            stage.count_subscribers(t) > 1 for t in ('likelihood', 'source_pose'))),
-        processes, spin, START_TIMEOUT, 'the localizer did not listen')
+    def spin() -> None:
+        rclpy.spin_once(player, timeout_sec=0.02)
+    nodes = _start_nodes(stack, scene, options)
+    processes = list(nodes.values())
+    wait_until(lambda: player.connected and (
+        # The player subscribes to the localizer as well, hence two of each.
+        not options.tracker or 'tracker' in player.diagnostics and all(
+            player.count_subscribers(t) > 1 for t in ('likelihood', 'source_pose'))),
+        processes, spin, START_TIMEOUT, 'the localizer did not connect')
     began = time.monotonic()
     while time.monotonic() < began + 0.2:
-        spin()  # its outputs are connected a moment later than they are known
-    measured = Measured(listening=began - watched['localizer'].began)
+        spin()  # outputs are connected a moment after they are discovered
+    measured = Measurements(ready_after=began - nodes['localizer'].started)
     began = time.monotonic()
-    stage.begin()
+    player.begin()
     with tqdm(total=round(60 * options.minutes), unit='s', desc='audio') as bar:
-        looked = 0.0
-        while not stage.finished:
+        sampled = 0.0
+        while not player.finished:
             spin()
-            if time.monotonic() >= looked + SAMPLE_EVERY:
-                looked = time.monotonic()
+            if time.monotonic() >= sampled + SAMPLE_EVERY:
+                sampled = time.monotonic()
                 check_alive(processes)
-                measured.samples.append(Sample(stage.seconds, looked - began, {
-                    name: read_process(process.pid) for name, process in watched.items()}))
-                bar.update(int(stage.seconds) - bar.n)
+                measured.samples.append(Sample(player.seconds, sampled - began, {
+                    name: read_process(process.pid) for name, process in nodes.items()}))
+                bar.update(int(player.seconds) - bar.n)
         bar.update(bar.total - bar.n)
     measured.wall = time.monotonic() - began
-    # What is not settled by then is reported as what it is: unaccounted for.
+    # What is not settled by then is reported as unaccounted for.
     ended = time.monotonic()
-    while time.monotonic() < ended + SETTLE_TIME and not stage.settled('localizer'):
+    while time.monotonic() < ended + SETTLE_TIME and not player.settled('localizer'):
         spin()
         check_alive(processes)
     ended = time.monotonic()
     while time.monotonic() < ended + 1.5:
-        spin()  # the tracker says what it counted once a second
-    measured.peaks = {name: peak_memory_mb(process.pid) for name, process in watched.items()}
-    measured.counted = {name: stage.diagnostics.get(name, (0, {}))[1] for name in watched}
-    measured.n_tracks = stage.n_tracks
-    if stage.first_pose is not None:
-        measured.first_pose = stage.first_pose - watched['localizer'].began
+        spin()  # the tracker publishes its counts once a second
+    measured.peaks = {name: peak_memory_mb(process.pid) for name, process in nodes.items()}
+    measured.counted = {name: player.diagnostics.get(name, {}) for name in nodes}
+    measured.n_tracks = player.n_tracks
+    if player.first_pose_time is not None:
+        measured.first_pose_after = player.first_pose_time - nodes['localizer'].started
     return measured
 
 
