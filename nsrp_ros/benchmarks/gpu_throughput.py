@@ -1,28 +1,34 @@
 """
-How many rooms a graphics card serves: batches of windows, and the card's limit.
+The rooms that one graphics card serves: the throughput of batches, and the card's limit.
 
     python -m nsrp_ros.benchmarks.gpu_throughput
 
 times `Localizer.locate_all` from arrays in memory to estimates, for batches of windows of six
-microphones in as many rooms; says which part of that the network takes and how far it is from
-what the card could multiply and copy; and compares the answers with those of the CPU. Localizing
-data sets (`evaluate`) and bags (`localize_bag --device cuda`) takes the same way.
+microphones in as many rooms; prints which part of that the network takes and how far it is from
+what the card could multiply and copy; and compares the estimates with those of the CPU. Data sets
+(`evaluate`) and bags (`localize_bag --device cuda`) are localized by the same call.
 """
 
 import argparse
+from collections.abc import Callable
+from collections.abc import Sequence
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 from matplotlib import pyplot as plt
 from nsrp_ros.benchmarks.hardware import count
 from nsrp_ros.benchmarks.hardware import machine_speeds
 from nsrp_ros.benchmarks.hardware import timed
 from nsrp_ros.core.model_files import find_weights
-from nsrp_ros.localization.backprojection.approximations import FINEST
+from nsrp_ros.localization.backprojection.approximations import REFINEMENT_CELLS
 from nsrp_ros.localization.localizer import Localizer
+from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import whole_room
 from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import find_speech
 import numpy as np
@@ -32,44 +38,47 @@ WINDOWS_A_SECOND = 4
 """Of each room."""
 
 
-def looks_of(model, scenes, device):
-    """Return a call that takes both looks of the network at scenes, and waits for the card."""
+def network_call(model: Backprojection, scenes: Scenes[torch.Tensor],
+                 device: str | torch.device) -> Callable[[], None]:
+    """Return a call that evaluates the network on both grids, and waits for the card."""
     cfg = model.config
     signals, mics, dims = (torch.as_tensor(of, device=device) for of in (
         scenes.signals, scenes.mic_positions, scenes.room_dims))
     area = whole_room(dims)
 
     @torch.inference_mode()
-    def call():
-        heard = model.hear(signals, mics)
-        model.look(heard, dims, area, cfg.shape)
-        model.look(heard, dims, area, (cfg.heights, FINEST, FINEST))
+    def call() -> None:
+        features = model.encode(signals, mics)
+        model.evaluate_grid(features, dims, area, cfg.shape)
+        model.evaluate_grid(features, dims, area,
+                            (cfg.heights, REFINEMENT_CELLS, REFINEMENT_CELLS))
         if torch.device(device).type == 'cuda':
             torch.cuda.synchronize(device)
     return call
 
 
-def bench(method, batches, n_mics, device, repeats, compared=64):
+def bench(method: str, batches: Sequence[int], n_mics: int, device: str, repeats: int,
+          compared: int = 64) -> dict[str, Any]:
     """
-    Measure all.
+    Measure throughput, the network's share of the time, its operations and the error.
 
     Parameters
     ----------
     method : str
         A back-projection network.
-    batches : list of int
+    batches : sequence of int
         Windows at once.
     n_mics, repeats : int
         Microphones in every window, and timings of each batch.
     device : str
         Such as 'cuda' (or 'cpu', where windows are located one by one).
     compared : int
-        Windows that are counted together, and located on the CPU too.
+        Windows in the batch whose operations are counted; they are located on the CPU, too.
 
     Returns
     -------
     dict
-        What `table` writes down.
+        What `table` formats.
 
     """
     speech, _ = find_speech('synthetic')
@@ -80,11 +89,11 @@ def bench(method, batches, n_mics, device, repeats, compared=64):
     windows = [(signals[k], scenes.sample_rate, mics[k], dims[k]) for k in range(len(scenes))]
     localizer = Localizer.load(method, device)
     some = scenes.take(slice(compared))
-    network = looks_of(load_checkpoint(find_weights(method)).to(device).eval(), some, device)
+    network = network_call(load_checkpoint(find_weights(method)).to(device).eval(), some, device)
     flops, moved = count(network)
     speeds = machine_speeds(device)
     cuda = torch.device(device).type == 'cuda'
-    results = {
+    results: dict[str, Any] = {
         'method': method, 'n_mics': n_mics, 'speeds': speeds, 'torch': torch.__version__,
         'device': torch.cuda.get_device_name(device) if cuda else 'CPU',
         'flops': flops / compared, 'bytes': moved / compared,
@@ -94,8 +103,10 @@ def bench(method, batches, n_mics, device, repeats, compared=64):
     for n_windows in batches:
         if cuda:
             torch.cuda.reset_peak_memory_stats(device)
-        taken = timed({'': lambda n=n_windows: localizer.locate_all(windows[:n])}, repeats,
-                      f'{n_windows} windows')['']['wall_ms']
+
+        def call(n_windows: int = n_windows) -> object:
+            return localizer.locate_all(windows[:n_windows])
+        taken = timed({'': call}, repeats, f'{n_windows} windows')['']['wall_ms']
         results['batches'].append({
             'windows': n_windows, 'ms': taken, 'rooms': 1e3 * n_windows / taken / WINDOWS_A_SECOND,
             'gb': torch.cuda.max_memory_allocated(device) / 1e9 if cuda else None})
@@ -108,8 +119,8 @@ def bench(method, batches, n_mics, device, repeats, compared=64):
     return results
 
 
-def table(results):
-    """Write what was measured as Markdown."""
+def table(results: dict[str, Any]) -> str:
+    """Format results as Markdown."""
     lines = [f'{results["device"]}, torch {results["torch"]}: `{results["method"]}`, windows of '
              f'{results["n_mics"]} microphones, medians.', '',
              '| windows at once | milliseconds | each | rooms at '
@@ -121,8 +132,8 @@ def table(results):
     speeds, best = results['speeds'], min(r['ms'] / r['windows'] for r in results['batches'])
     products = 1e3 * results['flops'] / speeds['float32']
     traffic = 1e3 * results['bytes'] / speeds['copy']
-    lines += ['', f'Of each window the network takes {results["network_ms"]:.2f} ms (both looks, '
-              f'{results["compared"]} at once). It asks for {results["flops"] / 1e9:.2f} Gflop '
+    lines += ['', f'Of each window the network takes {results["network_ms"]:.2f} ms (both grids, '
+              f'{results["compared"]} at once). It needs {results["flops"] / 1e9:.2f} Gflop '
               f'and moves {results["bytes"] / 1e9:.2f} GB; this card multiplies '
               f'{speeds["float32"] / 1e12:.0f} Tflop/s in float32 '
               f'({speeds["bfloat16"] / 1e12:.0f} in bfloat16) and copies '
@@ -131,11 +142,11 @@ def table(results):
               f'{max(products, traffic) / results["network_ms"]:.0%} of the limit, all of it at '
               f'{max(products, traffic) / best:.0%}.', '',
               f'Mean error {results["error_m"]:.3f} m, {results["error_on_cpu_m"]:.3f} m on the '
-              f'CPU with its shortcuts; answers are {results["apart_m"]:.3f} m apart.']
+              f'CPU with its approximations; estimates are {results["apart_m"]:.3f} m apart.']
     return '\n'.join(lines) + '\n'
 
 
-def draw(results, picture):
+def draw(results: dict[str, Any], picture: str | os.PathLike[str]) -> None:
     """Draw how many rooms are served, over windows at once."""
     figure, axes = plt.subplots(figsize=(6, 3.8), layout='constrained')
     points = np.array([(row['windows'], row['rooms']) for row in results['batches']])
@@ -152,7 +163,7 @@ def draw(results, picture):
     plt.close(figure)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog='python -m nsrp_ros.benchmarks.gpu_throughput', description=__doc__,

@@ -1,34 +1,53 @@
-"""What cpu_latency.py has measured, as tables and pictures."""
+"""The results of cpu_latency.py as tables and pictures."""
+
+from collections.abc import Mapping
+import os
+from typing import Any
 
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 import numpy as np
 
 GOALS = {4: 8.0, 6: 15.0, 16: 60.0, 32: 200.0}
-"""Milliseconds that a window may take on two quiet cores, by number of microphones."""
+"""Milliseconds that a window may take on two idle cores, by number of microphones."""
+
+Results = Mapping[str, Any]
+"""The content of results.json."""
 
 
-def by_method(results):
+def by_method(results: Results) -> dict[str, dict[int, dict[str, Any]]]:
     """Arrange the latencies: {method: {number of microphones: times}}."""
-    arranged = {}
+    arranged: dict[str, dict[int, dict[str, Any]]] = {}
     for row in results['latency']:
         arranged.setdefault(row['method'], {})[row['n_mics']] = row
     return arranged
 
 
-def exponent(times):
+def exponent(times: Mapping[int, float]) -> float:
     """Fit how time (ms) grows with microphones, {M: ms}: the slope of its logarithms."""
     if len(times) < 2:
         return float('nan')
     return float(np.polyfit(np.log(list(times)), np.log(list(times.values())), 1)[0])
 
 
-def tables(results):
-    """Write all that was measured as Markdown."""
-    methods = by_method(results)
-    numbers = sorted({row['n_mics'] for row in results['latency']})
+def tables(results: Results) -> str:
+    """Format all results as Markdown."""
     lines = [f'{results["machine"]}, threads: {results["threads"]}, torch {results["torch"]}, '
              f'bfloat16 {"used" if results["bfloat16"] else "not used"}.', '',
-             'Milliseconds for one window, medians: elapsed (processor time of all threads).', '',
+             *_latency_table(results), '', *_gains_table(results), '', *_floor_table(results), '',
+             *_accuracy_table(results)]
+    for network, operations in results['profile'].items():
+        lines += ['', f'The operations of {network} with six microphones that take most time.', '',
+                  '| operation | share of time | calls a window |', '| --- | --- | --- |']
+        lines += [f'| {row["operation"]} | {row["share"]:.1%} | {row["calls"]:.0f} |'
+                  for row in operations]
+    return '\n'.join(lines) + '\n'
+
+
+def _latency_table(results: Results) -> list[str]:
+    methods = by_method(results)
+    numbers = sorted({row['n_mics'] for row in results['latency']})
+    lines = ['Milliseconds for one window, medians: elapsed (processor time of all threads).', '',
              '| method | ' + ' | '.join(f'{n} microphones' for n in numbers) + ' | grows as |',
              '| --- |' + ' --- |' * (len(numbers) + 1)]
     for method, times in methods.items():
@@ -41,65 +60,53 @@ def tables(results):
             if method.split(',')[0] not in results['networks']:
                 cells = [f'{times[n]["cpu_ms"] / ours[n]["cpu_ms"]:.1f}' for n in numbers]
                 lines.append(f'| `{method}` / `{network}` | ' + ' | '.join(cells) + ' | |')
-    lines.append('| goal on two quiet cores | '
-                 + ' | '.join(f'{GOALS[n]:g}' if n in GOALS else '' for n in numbers) + ' | |')
+    return [*lines, '| goal on two idle cores | '
+            + ' | '.join(f'{GOALS[n]:g}' if n in GOALS else '' for n in numbers) + ' | |']
 
-    lines += ['', 'What each shortcut gains, processor time in milliseconds.', '',
-              '| network | microphones | way | time | relative |',
-              '| --- | --- | --- | --- | --- |']
+
+def _gains_table(results: Results) -> list[str]:
+    lines = ['What each approximation saves, processor time in milliseconds.', '',
+             '| network | microphones | variant | time | relative |',
+             '| --- | --- | --- | --- | --- |']
     for row in results['gains']:
         base = next(r for r in results['gains']
                     if (r['network'], r['n_mics']) == (row['network'], row['n_mics']))
         lines.append(f'| {row["network"]} | {row["n_mics"]} | {row["way"]} | {row["cpu_ms"]:.1f} '
                      f'| {row["cpu_ms"] / base["cpu_ms"]:.2f} |')
+    return lines
 
-    speeds = results['speeds']
-    lines += ['', "The floor, from this machine's speeds: "
-              f'{speeds["float32"] / 1e9:.0f} '
-              f'Gflop/s in float32, {speeds["bfloat16"] / 1e9:.0f} in bfloat16, '
-              f'{speeds["copy"] / 1e9:.1f} GB/s copied. Products alone are the floor; traffic is '
-              'what all operations would move if no cache kept anything.', '',
-              '| network | microphones | Gflop | GB | products, ms | traffic, ms '
-              '| measured / products |',
-              '| --- | --- | --- | --- | --- | --- | --- |']
+
+def _floor_table(results: Results) -> list[str]:
+    methods, speeds = by_method(results), results['speeds']
+    lines = ["The lower limit from this machine's speeds: "
+             f'{speeds["float32"] / 1e9:.0f} '
+             f'Gflop/s in float32, {speeds["bfloat16"] / 1e9:.0f} in bfloat16, '
+             f'{speeds["copy"] / 1e9:.1f} GB/s copied. Products alone are the limit; traffic is '
+             'what all operations would move without caches.', '',
+             '| network | microphones | Gflop | GB | products, ms | traffic, ms '
+             '| measured / products |',
+             '| --- | --- | --- | --- | --- | --- | --- |']
     for row in results['floor']:
         taken = methods[row['network']][row['n_mics']]['cpu_ms']
         lines.append(f'| {row["network"]} | {row["n_mics"]} | {row["flops"] / 1e9:.2f} '
                      f'| {row["bytes"] / 1e9:.2f} | {row["flops_ms"]:.1f} '
                      f'| {row["bytes_ms"]:.1f} | {taken / row["flops_ms"]:.1f} |')
+    return lines
 
-    lines += ['', 'Accuracy on frozen validation rooms, mean error in metres.', '',
-              '| network | rooms | microphones | plain | quick | difference '
-              '| typically moved by |', '| --- | --- | --- | --- | --- | --- | --- |']
+
+def _accuracy_table(results: Results) -> list[str]:
+    lines = ['Accuracy in frozen validation rooms, mean error in metres.', '',
+             '| network | rooms | microphones | without approximations | with | difference '
+             '| moved by (median) |', '| --- | --- | --- | --- | --- | --- | --- |']
     for row in results['accuracy']:
         lines.append(f'| {row["network"]} | {row["rooms"]} of {row["set"]} | {row["n_mics"]} '
                      f'| {row["plain_m"]:.3f} | {row["quick_m"]:.3f} '
                      f'| {row["difference_m"]:+.4f} ± {row["standard_error_m"]:.4f} '
                      f'| {row["moved_m"]:.3f} |')
-
-    lines += ['', 'The whole node: six microphones in real time, ten windows a second, one '
-              "thread; latency from the last sample's publication to the estimate's arrival.", '',
-              '| network | windows | cores | latency, median | latency, 95 % | most memory '
-              '| first pose after |', '| --- | --- | --- | --- | --- | --- | --- |']
-    lines += [f'| {row["network"]} | {row["windows"]}, of which {_fates(row["fates"])} '
-              f'| {row["cores"]:.2f} | {row["p50_ms"]:.0f} ms | {row["p95_ms"]:.0f} ms '
-              f'| {row["peak_mb"]:.0f} MB | {row["first_pose_s"]:.1f} s |'
-              for row in results['node'] if row]
-
-    for network, operations in results['profile'].items():
-        lines += ['', f'The hot path of {network} with six microphones.', '',
-                  '| operation | share of time | calls a window |', '| --- | --- | --- |']
-        lines += [f'| {row["operation"]} | {row["share"]:.1%} | {row["calls"]:.0f} |'
-                  for row in operations]
-    return '\n'.join(lines) + '\n'
+    return lines
 
 
-def _fates(fates):
-    """Say what became of windows."""
-    return ', '.join(f'{number} {fate}' for fate, number in fates.items() if number)
-
-
-def draw_latency(results, picture):
+def latency_figure(results: Results) -> Figure:
     """Draw elapsed and processor time over microphones, and the goals."""
     figure, row = plt.subplots(1, 2, figsize=(12, 4.2), layout='constrained', sharey=True)
     for axes, kind, title in zip(row, ('wall_ms', 'cpu_ms'), ('elapsed', 'processor time'),
@@ -116,12 +123,11 @@ def draw_latency(results, picture):
     row[0].set_ylabel('milliseconds a window')
     # Beside the axes: lines go from one corner to the other.
     figure.legend(*row[0].get_legend_handles_labels(), loc='outside right center')
-    figure.savefig(picture, dpi=120)
-    plt.close(figure)
+    return figure
 
 
-def draw_gains(results, picture):
-    """Draw what happens without each shortcut."""
+def gains_figure(results: Results) -> Figure:
+    """Draw the time without each approximation."""
     numbers = sorted({row['n_mics'] for row in results['gains']})
     figure, axes = plt.subplots(1, max(len(numbers), 1), figsize=(11, 4.4), squeeze=False,
                                 sharey=True, layout='constrained')
@@ -140,5 +146,10 @@ def draw_gains(results, picture):
     if numbers:
         axes[0, 0].invert_yaxis()
         axes[0, 0].legend()
+    return figure
+
+
+def save(figure: Figure, picture: str | os.PathLike[str]) -> None:
+    """Write a figure to a file and close it."""
     figure.savefig(picture, dpi=120)
     plt.close(figure)

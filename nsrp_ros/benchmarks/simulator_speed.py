@@ -1,12 +1,14 @@
 """
-Measure how many rooms a second the simulators make, one beside the other on this machine.
+Measure the rooms per second of the simulators on this machine.
 
     python -m nsrp_ros.benchmarks.simulator_speed --device cuda --rooms 16384
 """
 
 import argparse
+from collections.abc import Sequence
 import platform
 import time
+from typing import Any
 
 from nsrp_ros.simulation.presets import PRESETS
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
@@ -19,11 +21,12 @@ import torch
 from tqdm import tqdm
 
 
-def rate_of_torch(config, n_mics, bank, device, n_rooms, batch, max_bytes):
+def rate_of_torch(config: Any, n_mics: int, bank: SpeechBank, device: str | torch.device,
+                  n_rooms: int, batch: int, max_bytes: int) -> float:
     """Return rooms a second through `simulation.simulate`, speech and noise included."""
     generator = torch.Generator(device).manual_seed(0)
 
-    def wait():
+    def wait() -> None:
         if torch.device(device).type == 'cuda':
             torch.cuda.synchronize(device)
 
@@ -36,19 +39,20 @@ def rate_of_torch(config, n_mics, bank, device, n_rooms, batch, max_bytes):
     return -(-n_rooms // batch) * batch / (time.perf_counter() - start)
 
 
-def rate_of_pyroomacoustics(config, n_mics, bank, n_rooms):
-    """Return rooms a second through `reference.hear_reference`, in one process."""
-    from nsrp_ros.simulation.acoustics.pyroomacoustics_reference import hear_reference
+def rate_of_pyroomacoustics(config: RoomConfig, n_mics: int, bank: SpeechBank,
+                            n_rooms: int) -> float:
+    """Return rooms a second through `pyroomacoustics_reference`, in one process."""
+    from nsrp_ros.simulation.acoustics import pyroomacoustics_reference
+    render = pyroomacoustics_reference.render_microphones_reference
     generator = torch.Generator().manual_seed(0)
-    hear_reference(config, *draw_scenes(config, n_mics, 1, bank, generator), bank.sample_rate)
+    render(config, *draw_scenes(config, n_mics, 1, bank, generator), bank.sample_rate)
     start = time.perf_counter()
     for _ in tqdm(range(n_rooms), desc=f'pyroomacoustics, {n_mics} microphones'):
-        hear_reference(config, *draw_scenes(config, n_mics, 1, bank, generator),
-                       bank.sample_rate)
+        render(config, *draw_scenes(config, n_mics, 1, bank, generator), bank.sample_rate)
     return n_rooms / (time.perf_counter() - start)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description='Measure how fast rooms are simulated.')
     add = parser.add_argument
@@ -63,7 +67,7 @@ def main(arguments=None):
     on_cpu = torch.device(options.device).type == 'cpu'
     try:
         bank = SpeechBank.load()
-    except SpeechError:  # what is said does not change how long it takes
+    except SpeechError:  # the speech does not change how long it takes
         bank = SpeechBank.synthetic(np.random.default_rng(0))
     config = PRESETS[options.preset]
     name = platform.processor() or 'CPU'
@@ -78,7 +82,7 @@ def main(arguments=None):
                              int(options.max_gib * 2 ** 30))
         line = f'{n_mics} microphones: {ours:.1f} rooms/s'
         if not isinstance(config, RoomConfig):
-            print(line)  # pyroomacoustics knows ideal rooms only
+            print(line)  # pyroomacoustics simulates ideal rooms only
             continue
         try:
             theirs = rate_of_pyroomacoustics(config, n_mics, bank, options.reference_rooms)
