@@ -30,7 +30,8 @@ INTERFACES = {'tf2_msgs': VENV, 'audio_common_msgs': VENV, 'audio_utils_msgs': V
               # The other package of that name has a prefix of its own, which tests step into.
               'mgonzs13/audio_common_msgs': VENV / 'mgonzs13'}
 TORCH = ROOT / 'requirements' / 'torch.txt'
-LISTS = [ROOT / 'requirements' / f'{name}.txt' for name in ('ros', 'runtime', 'train', 'test')]
+LISTS = [ROOT / 'requirements' / f'{name}.txt' for name in (
+    'ros', 'runtime', 'simulation', 'train', 'test')]
 
 PROBE = """
 import json, os, sys, sysconfig
