@@ -1,7 +1,7 @@
 """
 nsrp_ros: where somebody is talking, in metres, on the map.
 
-    from nsrp_ros.localization.localizer import Localizer
+    from nsrp_ros import Localizer
 
 Public names are imported when they are asked for; docs/explanation/architecture.md is the map of
 all modules. Dimensions, the same everywhere: B batch, M microphones, P = M (M - 1) / 2 pairs,
@@ -10,10 +10,20 @@ anything else carries its unit (_db, _deg, _ns, _ms).
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from nsrp_ros import renamed_modules
 
-__version__ = '0.1.0'
+if TYPE_CHECKING:
+    from nsrp_ros.bags.reader import AudioBag
+    from nsrp_ros.core.estimate import Estimate
+    from nsrp_ros.core.posterior import Posterior
+    from nsrp_ros.localization.localizer import Localizer
+    from nsrp_ros.tracking.peaks import find_peaks
+    from nsrp_ros.tracking.tracker import TalkerTracker
+    from nsrp_ros.tracking.tracking_config import TrackingConfig
+
+__version__ = '0.2.0'
 
 _PUBLIC = {
     'AudioBag': 'bags.reader',
@@ -21,7 +31,7 @@ _PUBLIC = {
     'Localizer': 'localization.localizer',
     'Posterior': 'core.posterior',
     'TalkerTracker': 'tracking.tracker',
-    'TrackingConfig': 'tracking.tracker',
+    'TrackingConfig': 'tracking.tracking_config',
     'find_peaks': 'tracking.peaks',
 }
 __all__ = sorted(_PUBLIC)
@@ -29,7 +39,7 @@ __all__ = sorted(_PUBLIC)
 renamed_modules.install()
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     """Import a public name from the module that defines it (PEP 562)."""
     if name not in _PUBLIC:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
@@ -38,6 +48,6 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """List the public names, too."""
     return sorted({*globals(), *_PUBLIC})

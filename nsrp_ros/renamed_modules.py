@@ -5,11 +5,14 @@ One table takes the place of some twenty modules of three lines: a name that Pyt
 else is looked up here last.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 import sys
+from types import CodeType
+from types import ModuleType
 import warnings
 
 RENAMED = {
@@ -37,20 +40,21 @@ RENAMED = {
 class _Forwarder(MetaPathFinder, Loader):
     """Finds modules under their old names."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
         """Tell that an old name can be loaded."""
         return ModuleSpec(fullname, self) if fullname in RENAMED else None
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> None:
         """Leave making the module to Python: it is replaced at once."""
         return None
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         """Put the module of the new name in the old one's place."""
         self._warn(module.__name__)
         sys.modules[module.__name__] = import_module(RENAMED[module.__name__])
 
-    def get_code(self, fullname):
+    def get_code(self, fullname: str) -> CodeType:
         """Return what `python -m` runs for an old name."""
         self._warn(fullname)
         return compile(
@@ -58,12 +62,12 @@ class _Forwarder(MetaPathFinder, Loader):
             'alter_sys=True)', fullname, 'exec')
 
     @staticmethod
-    def _warn(name):
+    def _warn(name: str) -> None:
         warnings.warn(f'{name} is now {RENAMED[name]}; the old name goes with version 0.3',
                       FutureWarning, stacklevel=2)
 
 
-def install():
+def install() -> None:
     """Let Python ask here for modules that it does not find."""
     if not any(isinstance(finder, _Forwarder) for finder in sys.meta_path):
         sys.meta_path.append(_Forwarder())

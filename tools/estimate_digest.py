@@ -14,7 +14,7 @@ import sys
 
 try:
     from nsrp_ros.localization.localizer import Localizer
-except ImportError:  # a checkout before the public names
+except ImportError:  # a checkout of before 0.2
     from nsrp_ros.core.localizer import Localizer
 import numpy as np
 from tqdm import tqdm
