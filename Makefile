@@ -8,7 +8,7 @@ unexport LD_LIBRARY_PATH
 endif
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH PYTHONHOME
 unexport RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
-demo test lint: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+demo test lint bench: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint table bench clean distclean
@@ -34,8 +34,9 @@ lint: setup  ## run the linters only
 table: setup  ## score the models and print the table of results
 	@$(RUN) -m nsrp_ros.evaluation.evaluate
 
-bench: setup  ## time the methods, take shortcuts away, count operations; runs/bench
+bench: setup  ## time the methods and the node, count operations; runs/bench, runs/node_timing
 	@$(RUN) -m nsrp_ros.benchmarks.cpu_latency
+	@$(RUN) -m nsrp_ros.apps.soak_test.node_timing
 
 clean:  ## remove what builds, tests and the demo leave behind
 	rm -rf build install log demo_output .pytest_cache .mypy_cache *.egg-info

@@ -1,1 +1,1 @@
-"""How long things take: on processors, on graphics cards, and in the simulator."""
+"""Benchmarks of speed: on processors, on graphics cards, and of the simulator."""

@@ -109,16 +109,13 @@ def accuracy(folders: Sequence[Path], numbers: Sequence[int], limit: int, networ
         Numbers of microphones, left out where a set has fewer.
     limit : int
         The most rooms of each set.
-    network : str
-        Its name.
-    model : Backprojection
-        With its weights.
+    network, model : str, Backprojection
+        Its name and the network.
 
     Returns
     -------
     list of dict
-        A row of results.json for each set and number; 'plain' is without approximations, 'quick'
-        with them.
+        A row of results.json for each set and number; 'quick' is with approximations.
 
     """
     ways = {'plain': Localizer(Backprojector(model, approximations=None)),

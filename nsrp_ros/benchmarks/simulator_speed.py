@@ -8,9 +8,10 @@ import argparse
 from collections.abc import Sequence
 import platform
 import time
-from typing import Any
 
+from nsrp_ros.simulation.presets import MixtureConfig
 from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.realistic_rooms import RealConfig
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.simulator import draw_scenes
 from nsrp_ros.simulation.simulator import simulate
@@ -21,8 +22,9 @@ import torch
 from tqdm import tqdm
 
 
-def rate_of_torch(config: Any, n_mics: int, bank: SpeechBank, device: str | torch.device,
-                  n_rooms: int, batch: int, max_bytes: int) -> float:
+def rate_of_torch(config: RoomConfig | RealConfig | MixtureConfig, n_mics: int, bank: SpeechBank,
+                  device: str | torch.device, n_rooms: int, batch: int,
+                  max_bytes: int) -> float:
     """Return rooms a second through `simulation.simulate`, speech and noise included."""
     generator = torch.Generator(device).manual_seed(0)
 

@@ -85,7 +85,8 @@ def cross_spectrum(first: Any, second: Any) -> Any:
         Their product, the second conjugated.
 
     """
-    return first * second.conj()
+    conjugate = second.conj()  # named: NumPy swaps the factors where the second is a temporary
+    return first * conjugate
 
 
 def cross_spectral_matrix(spectra: Any) -> Any:

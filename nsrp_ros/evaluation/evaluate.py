@@ -18,32 +18,28 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import asdict
 import json
-import os
 from pathlib import Path
 import platform
 import sys
 from typing import Any
 
-from nsrp_ros.core.model_files import find_weights
-from nsrp_ros.core.model_files import model_folders
 from nsrp_ros.datasets.recordings import cut_windows
 from nsrp_ros.datasets.recordings import RecordingError
 from nsrp_ros.datasets.recordings import shared_recordings
 from nsrp_ros.datasets.storage import load
-from nsrp_ros.evaluation.baselines.ngcc_checkout import VARIABLE
 from nsrp_ros.evaluation.baselines.ngcc_phat import NGCC_PHAT
 from nsrp_ros.evaluation.baselines.published_results import PUBLISHED
+from nsrp_ros.evaluation.method_scores import accepts
 from nsrp_ros.evaluation.method_scores import CENTRE
 from nsrp_ros.evaluation.method_scores import checksum
 from nsrp_ros.evaluation.method_scores import fingerprint
+from nsrp_ros.evaluation.method_scores import known_methods
 from nsrp_ros.evaluation.method_scores import load_method
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.evaluation.metrics import paired_test
 from nsrp_ros.evaluation.metrics import summarize
 from nsrp_ros.evaluation.plots import error_cdfs_figure
 from nsrp_ros.evaluation.plots import maps_figure
-from nsrp_ros.localization.methods import registered
-from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.simulation.presets import PRESETS
 from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
@@ -53,29 +49,10 @@ from numpy.typing import NDArray
 
 MICS = (4, 6)
 """Numbers of microphones in the paper's table."""
-ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', NGCC_PHAT, 'neural_srp', 'neural_srp_plus',
-         'crnn4', 'crnn6')
-"""Rows in the paper's order; other networks in models/ follow."""
 REFERENCES = ('srp_phat_2d', 'neural_srp', NGCC_PHAT)
 """Methods that all others are compared with, as far as they are evaluated."""
 NOTES = {'neural_srp_plus': 'fine-tuned on simulated rooms of the geometry of the recordings: '
                             'only two real ones were available'}
-
-
-def known_methods() -> list[str]:
-    """List every method that can be loaded by name, in the order of the table."""
-    networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
-    names = {CENTRE, *registered(), *networks}
-    if os.environ.get(VARIABLE):
-        names.add(NGCC_PHAT)
-    return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
-
-
-def accepts(method: str, n_mics: int) -> bool:
-    """Tell whether a method can use that many microphones."""
-    if method in (CENTRE, NGCC_PHAT) or method in registered():
-        return True
-    return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
 
 
 def find_set(data: Path, preset: str, n_mics: int) -> Path | None:
@@ -193,8 +170,7 @@ def draw_examples(scenes: Scenes, methods: Sequence[str], picture: Path, device:
     signals, mic_positions, source_position, room_dims = (np.array(array[:count]) for array in (
         scenes.signals, scenes.mic_positions, scenes.source_position, scenes.room_dims))
     some = Scenes(signals, mic_positions, source_position, room_dims, scenes.sample_rate)
-    methods = [m for m in methods
-               if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
+    methods = [m for m in methods if m != CENTRE and accepts(m, scenes.mic_positions.shape[1])]
     localizers = [load_method(m, device) for m in methods]
     estimates = [[localizer.locate(some.signals[k], some.sample_rate, some.mic_positions[k],
                                    some.room_dims[k]) for localizer in localizers]

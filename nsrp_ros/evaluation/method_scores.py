@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from dataclasses import replace
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.estimate import peak_prominence
 from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.core.model_files import model_folders
 from nsrp_ros.evaluation.baselines.ngcc_checkout import load_network
+from nsrp_ros.evaluation.baselines.ngcc_checkout import VARIABLE
 from nsrp_ros.evaluation.baselines.ngcc_phat import NGCC_PHAT
 from nsrp_ros.evaluation.baselines.ngcc_phat import NgccPhat
 from nsrp_ros.evaluation.metrics import position_errors
@@ -33,6 +36,9 @@ from tqdm import tqdm
 
 CENTRE = 'centre'
 """The trivial baseline: every estimate is the centre of the room."""
+ORDER = (CENTRE, 'srp_phat_2d', 'srp_phat', NGCC_PHAT, 'neural_srp', 'neural_srp_plus',
+         'crnn4', 'crnn6')
+"""Rows in the paper's order; other networks in models/ follow."""
 _CACHED_EVERY = 25  # scenes between two writes
 
 
@@ -56,6 +62,22 @@ class Scores:
     def errors(self, source_positions: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the distances to sources (n, 3) on the floor plan, metres."""
         return position_errors(self.positions, source_positions[:len(self.positions)])
+
+
+def known_methods() -> list[str]:
+    """List every method that can be loaded by name, in the order of the table."""
+    networks = {p.stem for folder in model_folders() for p in folder.glob('*.safetensors')}
+    names = {CENTRE, *registered(), *networks}
+    if os.environ.get(VARIABLE):
+        names.add(NGCC_PHAT)
+    return [m for m in ORDER if m in names] + sorted(names - set(ORDER))
+
+
+def accepts(method: str, n_mics: int) -> bool:
+    """Tell whether a method can use that many microphones."""
+    if method in (CENTRE, NGCC_PHAT) or method in registered():
+        return True
+    return load_checkpoint(find_weights(method)).config.n_channels in (2, n_mics)
 
 
 def load_method(method: str, device: str = 'cpu') -> Localizer:

@@ -20,7 +20,7 @@ import platform
 import sys
 from typing import Any
 
-from nsrp_ros.evaluation.evaluate import accepts
+from nsrp_ros.evaluation.method_scores import accepts
 from nsrp_ros.evaluation.method_scores import checksum
 from nsrp_ros.evaluation.method_scores import fingerprint
 from nsrp_ros.evaluation.method_scores import score

@@ -2,14 +2,14 @@
 The back-projection network: learned features along lags, and geometry that projects them.
 
 The only thing that a pair of microphones measures about a talker's place is the delay between
-them. So a network describes each lag of the pair's cross-correlations by a vector of features,
-which can express whether the lag looks like the direct path, a reflection or a chance peak. Which
-lag a point of the room would cause follows from geometry and need not be learned: the features at
-that lag are projected back to the point, as in tomography. Walls act as mirrors, so the features
-at the lags of the point's first-order reflections (by image sources: each microphone has six
-mirror images) are projected back too. The features of all pairs are pooled at each point, heights
-are weighed against one another, and a few convolutions over the floor plan turn the result into
-the posterior of the talker's cell.
+them. So a network describes each lag of the pair's cross-correlations by a vector of features: is
+this the direct path, a reflection, or a chance peak? Which lag a point of the room would cause
+follows from geometry and need not be learned: the features at that lag are projected back to the
+point, as in tomography. Walls act as mirrors, so the features at the lags of the point's
+first-order reflections are projected back too (by image sources: each microphone has six mirror
+images). The features of all pairs are pooled at each point, heights are weighed against one
+another, and a few convolutions over the floor plan turn the result into the posterior of the
+talker's cell.
 
     signals (B, M, T) -> correlations (B, P, K, L) -> lag features (B, P, L / 2, D + E)
     -> sampled at the lags of each point's direct path and reflections (B, P, V, D + 3 E)

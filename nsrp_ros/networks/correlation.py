@@ -2,11 +2,11 @@
 Cross-correlations of the pairs' signals, in several bands and under several weightings.
 
 All are sums over short frames of whitened cross-spectra, as GCC-PHAT is, but frames and bins are
-weighted by how much they are worth: loud ones, those at an onset, before the room's reflections of
-the same sound arrive, and those that a small network has learnt to trust. Each weight is a product
+weighted by their reliability: loud ones, those at an onset, before the room's reflections of the
+same sound arrive, and those that a small network has learned to weight. Each weight is a product
 of one factor for each microphone, so everything up to the product is computed once a microphone
 and not once a pair. One more correlation takes the whole window as a single frame: it has the
-finest resolution, and no frame limits the delay.
+finest resolution, and its length does not limit the delay.
 
 Shapes: B scenes, M microphones, P pairs, T samples, F bins, N frames, L = 2 n_lags + 1 lags.
 """

@@ -55,7 +55,7 @@ class Crnn(nn.Module):
                 nn.BatchNorm2d(cfg.conv_channels), nn.ReLU())
 
     def phases(self, signals: torch.Tensor) -> torch.Tensor:
-        """Turn waveforms (..., T) into the network's input: phases (..., N, F), in radians."""
+        """Turn waveforms (..., T) into the network's input: angles (..., N, F), in radians."""
         cfg = self.config
         return stft_phase(signals, cfg.n_fft, cfg.hop_length, cfg.centred)
 

@@ -1,7 +1,9 @@
-"""The bench counts what is done, and its one command leaves a whole report."""
+"""The bench counts operations right, and its command writes a whole report."""
 
 import json
 
+from matplotlib import image
+from matplotlib import pyplot as plt
 from nsrp_ros.benchmarks.cpu_latency import main
 from nsrp_ros.benchmarks.cpu_latency import PAIR_BY_PAIR
 from nsrp_ros.benchmarks.cpu_latency import PLAIN
@@ -12,6 +14,10 @@ from nsrp_ros.benchmarks.hardware import ByteCounter
 from nsrp_ros.benchmarks.hardware import count
 from nsrp_ros.benchmarks.hardware import timed
 from nsrp_ros.benchmarks.latency_report import exponent
+from nsrp_ros.benchmarks.latency_report import gains_figure
+from nsrp_ros.benchmarks.latency_report import GOALS
+from nsrp_ros.benchmarks.latency_report import latency_figure
+import numpy as np
 import pytest
 import torch
 
@@ -25,7 +31,7 @@ def test_products_are_counted():
 
 
 def test_views_move_nothing():
-    """What only looks at the same memory in another way is free; what writes in place is not."""
+    """Views of the same memory are free; operations that write in place are not."""
     values = torch.ones(10, 20)
     with ByteCounter() as moved:
         values.view(200)[:100].unflatten(0, (10, 10)).transpose(0, 1)
@@ -35,8 +41,8 @@ def test_views_move_nothing():
     assert moved.total == 2 * 4 * 200
 
 
-def test_slow_calls_are_told_from_fast_ones():
-    """Medians follow the work that is done; each call is made in every turn."""
+def test_slow_calls_take_longer_than_fast_ones():
+    """Medians follow the work that is done; each call is made in every repeat."""
     calls = {'fast': 0, 'slow': 0}
     matrix = torch.ones(200, 200)
 
@@ -56,11 +62,11 @@ def test_growth_is_the_exponent_of_a_power():
     assert exponent({n: 3.0 * n ** 1.7 for n in (2, 4, 16)}) == pytest.approx(1.7)
 
 
-def test_one_command_leaves_a_report(tmp_path):
-    """Every method, every shortcut, the floor and the profile are there, and the pictures."""
+def test_one_command_writes_a_report(tmp_path, capsys):
+    """Every method, every approximation, the limit and the profile are there, and pictures."""
     network = 'backprojection'
     main(['--mics', '2', '4', '--networks', network, '--methods', 'srp_phat_2d', PAIR_BY_PAIR,
-          '--gains', '3', '--repeats', '1', '--threads', '1', '--sets', '--node-minutes', '0',
+          '--gains', '3', '--repeats', '1', '--threads', '1', '--sets', '--node-minutes', '1',
           '--out', str(tmp_path)])
     results = json.loads((tmp_path / 'results.json').read_text())
     assert {row['method'] for row in results['latency']} == {
@@ -72,12 +78,51 @@ def test_one_command_leaves_a_report(tmp_path):
     assert sum(row['share'] for row in results['profile'][network]) <= 1
     text = (tmp_path / 'tables.md').read_text()
     assert '| `srp_phat_2d` / `backprojection` |' in text and 'aten::' in text
-    assert (tmp_path / 'latency.png').stat().st_size > 5000
-    assert (tmp_path / 'gains.png').stat().st_size > 5000
+    assert 'nsrp_ros.apps.soak_test.node_timing' in capsys.readouterr().err
+    for name in ('latency', 'gains'):
+        picture = image.imread(tmp_path / f'{name}.png')
+        assert picture.shape[:2] > (400, 1000) and np.ptp(picture[..., :3]) == 1
 
 
-def test_the_card_s_bench_can_be_tried_without_a_card():
-    """On the CPU it times, counts and compares the same; both ways give the same answers there."""
+def results(methods=('backprojection', 'srp_phat')):
+    """Return made-up results: the n-th method takes n times 3 M^1.5 milliseconds."""
+    return {
+        'threads': 2, 'networks': ['backprojection'],
+        'latency': [{'n_mics': m, 'method': method, 'wall_ms': n * m ** 1.5,
+                     'cpu_ms': 3 * n * m ** 1.5}
+                    for n, method in enumerate(methods, 1) for m in (2, 4, 16)],
+        'gains': [{'network': 'backprojection', 'n_mics': m, 'way': way, 'cpu_ms': m * k}
+                  for m in (6, 16) for k, way in enumerate(WITHOUT, 1)]}
+
+
+def test_latency_is_drawn_over_microphones():
+    """A line for each method, elapsed and processor time apart, and the goals."""
+    figure = latency_figure(results())
+    for axes, factor in zip(figure.axes, (1, 3), strict=True):
+        lines = {line.get_label(): line for line in axes.lines}
+        assert set(lines) == {'backprojection', 'srp_phat', 'goal'}
+        np.testing.assert_allclose(lines['srp_phat'].get_xdata(), [2, 4, 16])
+        np.testing.assert_allclose(lines['srp_phat'].get_ydata(),
+                                   [factor * 2 * m ** 1.5 for m in (2, 4, 16)])
+        assert dict(zip(*lines['goal'].get_data())) == GOALS
+        assert axes.get_xscale() == axes.get_yscale() == 'log'
+    plt.close(figure)
+
+
+def test_every_approximation_has_a_bar():
+    """As long as the time without it, the first at the top, one plot a number of microphones."""
+    figure = gains_figure(results())
+    for axes, n_mics in zip(figure.axes, (6, 16), strict=True):
+        assert axes.get_title() == f'{n_mics} microphones'
+        assert [bar.get_width() for bar in axes.patches] == [
+            n_mics * k for k in range(1, len(WITHOUT) + 1)]
+        assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(WITHOUT)
+        assert axes.yaxis_inverted()
+    plt.close(figure)
+
+
+def test_the_bench_of_cards_runs_without_a_card():
+    """On the CPU it times, counts and compares the same; the estimates are equal there."""
     results = bench('backprojection', [1, 2], n_mics=2, device='cpu', repeats=3, compared=2)
     assert [row['windows'] for row in results['batches']] == [1, 2]
     assert results['flops'] > 1e8 and results['apart_m'] == 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 from matplotlib import pyplot as plt
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.evaluation import ablation
+from nsrp_ros.evaluation import metrics
 from nsrp_ros.evaluation.ablation import ablate
 from nsrp_ros.evaluation.ablation import FULL
 from nsrp_ros.evaluation.ablation import SMALL
@@ -28,6 +29,7 @@ def test_every_variant_is_a_smaller_network(title):
 
 def test_ablations_end_in_a_table(tmp_path, monkeypatch):
     """Two tiny variants are trained, measured and drawn; a second run trains nothing."""
+    monkeypatch.setattr(metrics, 'N_RESAMPLES', 200)  # saves time
     drawn = []
     monkeypatch.setattr(ablation, 'save_figure',
                         lambda figure, path: drawn.append((figure, path)))

@@ -6,13 +6,13 @@ import json
 from nsrp_ros.core.model_files import model_folders
 from nsrp_ros.datasets import generate
 from nsrp_ros.evaluation.baselines.published_results import PUBLISHED
-from nsrp_ros.evaluation.evaluate import accepts
 from nsrp_ros.evaluation.evaluate import find_set
-from nsrp_ros.evaluation.evaluate import known_methods
 from nsrp_ros.evaluation.evaluate import main
+from nsrp_ros.evaluation.method_scores import accepts
 from nsrp_ros.evaluation.method_scores import CENTRE
 from nsrp_ros.evaluation.method_scores import checksum
 from nsrp_ros.evaluation.method_scores import fingerprint
+from nsrp_ros.evaluation.method_scores import known_methods
 from nsrp_ros.evaluation.method_scores import score
 from nsrp_ros.localization.localizer import Localizer
 from nsrp_ros.localization.methods.srp import SRP_CONFIGS

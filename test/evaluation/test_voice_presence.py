@@ -2,6 +2,7 @@
 
 import json
 
+from nsrp_ros.evaluation import detection_metrics
 from nsrp_ros.evaluation.scenarios.silent_windows import AMBIGUOUS
 from nsrp_ros.evaluation.scenarios.silent_windows import NOISES
 from nsrp_ros.evaluation.scenarios.silent_windows import SILENCES
@@ -11,6 +12,13 @@ from nsrp_ros.evaluation.voice_presence import detection_scores
 from nsrp_ros.evaluation.voice_presence import main
 from nsrp_ros.localization.localizer import Localizer
 import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Save time: no test here is about the width of intervals."""
+    monkeypatch.setattr(detection_metrics, 'N_RESAMPLES', 25)
 
 
 def test_a_perfect_and_a_random_detector():

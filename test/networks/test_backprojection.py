@@ -166,7 +166,7 @@ def test_presence_is_learned_from_both_kinds():
     """Confident and right costs least, confident and wrong most."""
     talking = torch.tensor([True, False])
     right, even, wrong = (float(presence_loss(torch.tensor(odds), talking))
-                            for odds in ((5.0, -5.0), (0.0, 0.0), (-5.0, 5.0)))
+                          for odds in ((5.0, -5.0), (0.0, 0.0), (-5.0, 5.0)))
     assert right < even < wrong
     assert even == pytest.approx(np.log(2))
 

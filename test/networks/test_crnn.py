@@ -37,7 +37,7 @@ def test_the_paper_has_about_a_million_parameters():
 
 
 def test_the_batch_of_pairs_is_the_sum_of_single_pairs():
-    """One forward pass over all pairs gives what eq. 7 says, pair by pair."""
+    """One forward pass over all pairs gives the sum of eq. 7 over pairs."""
     model = network()
     signals, mics, rooms = scenes()
     with torch.inference_mode():
@@ -67,8 +67,9 @@ def test_gains_do_not_matter():
     signals, mics, rooms = scenes()
     gains = torch.tensor([0.01, 1.0, 5.0, 0.3])[:, None]
     with torch.inference_mode():
-        torch.testing.assert_close(likelihood_maps(model, signals * gains, mics, rooms),
-                                   likelihood_maps(model, signals, mics, rooms), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            likelihood_maps(model, signals * gains, mics, rooms),
+            likelihood_maps(model, signals, mics, rooms), rtol=1e-3, atol=1e-4)
 
 
 def states_and_phases(model, signals):

@@ -25,7 +25,7 @@ SMALL = BackprojectionConfig()
 CONFIGS = {
     'small': SMALL,
     'everything': replace(SMALL, weightings=WEIGHTINGS, shared_bins=1, whole_window=True),
-    'nothing learnt': replace(SMALL, learned_weightings=0),
+    'nothing learned': replace(SMALL, learned_weightings=0),
     'other frames': replace(SMALL, n_fft=1024, hop_length=200, shared_bins=2,
                             bands=((100.0, 900.0), (2000.0, 8000.0))),
 }
@@ -89,7 +89,7 @@ def test_correlations_are_those_of_torch(config, compiled, n_samples):
 def test_frames_must_hold_the_delay(make):
     """Lags beyond half a frame would wrap around, in every implementation."""
     with pytest.raises(ValueError, match='frames of more than 2048'):
-        make(CONFIGS['nothing learnt']).prepare(noise(8000), 1024)
+        make(CONFIGS['nothing learned']).prepare(noise(8000), 1024)
 
 
 def scene():
@@ -121,6 +121,6 @@ def test_both_projections_are_the_same():
 def test_numba_is_not_needed(no_numba, caplog):
     """Without it everything is computed all the same, and a log line says what that costs."""
     with caplog.at_level(logging.INFO, 'nsrp_ros'):
-        made = make_correlator(CONFIGS['nothing learnt'])
+        made = make_correlator(CONFIGS['nothing learned'])
     assert isinstance(made, NumpyCorrelator) and 'without Numba' in caplog.text
     assert isinstance(project_pairs(*scene()), SparseProjection)

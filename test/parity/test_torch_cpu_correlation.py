@@ -22,7 +22,7 @@ CONFIGS = {
     'small': SMALL,
     'everything': replace(SMALL, weightings=WEIGHTINGS, shared_bins=1, activation='gelu',
                           whole_window=True),
-    'nothing learnt': replace(SMALL, learned_weightings=0),
+    'nothing learned': replace(SMALL, learned_weightings=0),
     'other frames': replace(SMALL, n_fft=1024, hop_length=200, shared_bins=2,
                             bands=((100.0, 900.0), (2000.0, 8000.0))),
 }

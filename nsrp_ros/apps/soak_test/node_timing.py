@@ -36,7 +36,7 @@ def measure(method: str, minutes: float, folder: Path) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        A row of `table`; None where the soak test failed, which has said why.
+        A row of `table`; None where the soak test failed, which has printed why.
 
     """
     # Pauses are short: silent windows would cost nothing. Memory is not judged in a short run.

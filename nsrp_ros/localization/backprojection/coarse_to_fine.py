@@ -71,7 +71,7 @@ def locate(encode: Callable[..., Evaluate], config: BackprojectionConfig,
         Takes signals (M, T) and positions (M, 3) of the microphones with a signal, and returns
         an `Evaluate`.
     config : BackprojectionConfig
-        Says into how many cells the floor and the heights are divided.
+        Has the number of cells of the floor and of heights.
     signals, mic_positions, room_dims : numpy.ndarray
         As of `SrpPhat.likelihood`.
     area : array_like, optional

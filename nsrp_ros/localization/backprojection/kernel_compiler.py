@@ -1,7 +1,7 @@
 """
 Compiling loops by Numba, and the functions of geometry.py that they share with all other code.
 
-Importing this needs Numba; see `compiled_kernels`, which imports what does where it is installed.
+Importing this needs Numba: only `compiled_kernels` imports it, where Numba is installed.
 """
 
 from collections.abc import Callable

@@ -95,7 +95,7 @@ class OnnxNetwork:
                           if part != 'weightings' or config.learned_weightings}
         except WeightsError:
             raise
-        # Zip files that are encrypted or packed in ways that Python does not know: RuntimeError.
+        # RuntimeError: zip files that are encrypted or packed in ways that Python lacks.
         except (BadZipFile, ZlibError, EOFError, KeyError, TypeError, ValueError, RuntimeError,
                 OSError) as error:
             raise WeightsError(f'cannot read a network from {path}: {error}') from error

@@ -220,7 +220,7 @@ def _groups(n_lags: list[int]) -> Iterator[tuple[int, int, int]]:
 
 
 def _along_lags(layer: nn.Conv1d, features: torch.Tensor) -> torch.Tensor:
-    """Apply a Conv1d to (P, C, 1, L): two dimensions know channels-last memory, one does not."""
+    """Apply a Conv1d to (P, C, 1, L), since only Conv2d supports channels-last memory."""
     padding = layer.padding[0]
     assert not isinstance(padding, str)
     return F.conv2d(features, layer.weight, layer.bias, (1, layer.stride[0]), (0, padding),
