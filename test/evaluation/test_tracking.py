@@ -2,9 +2,11 @@
 
 import json
 
+from matplotlib import pyplot as plt
 from nsrp_ros.evaluation.tracking import main
 from nsrp_ros.evaluation.tracking_metrics import judge
 from nsrp_ros.evaluation.tracking_metrics import summarize
+from nsrp_ros.evaluation.tracking_metrics import tracks_figure
 from nsrp_ros.tracking.peaks import Peak
 import numpy as np
 import pytest
@@ -55,6 +57,25 @@ def test_peaks_where_two_talk():
     assert summary['second_peak_found'] == 1.0 and summary['error_walking_m'] == 0.0
 
 
+def test_the_picture_shows_truth_and_tracks():
+    """Of each scene x and y over time: where talkers are, when they talk, and numbered tracks."""
+    class Conversation:
+        turns = [np.array([[0.5, 1.5]]), np.empty((0, 2))]
+
+        @staticmethod
+        def positions(time):
+            return TRUTH
+    figure = tracks_figure([(Conversation, [step({3: (1.2, 0.9)}), step({})])])
+    for axis, side in zip(figure.axes, (0, 1), strict=True):
+        first, talking, second, dots = axis.lines
+        assert list(first.get_ydata()) == [TRUTH[0, side]] * 2
+        assert list(second.get_ydata()) == [TRUTH[1, side]] * 2
+        assert (talking.get_xdata()[[0, -1]] == [0.5, 1.5]).all() and talking.get_linewidth() == 4
+        assert list(dots.get_ydata()) == [(1.2, 0.9)[side]]
+        assert dots.get_label() == 'talker 3'
+    plt.close(figure)
+
+
 def test_the_command_leaves_results(tmp_path, capsys):
     """A short scene with a quick method: numbers, a picture, and maps that are kept."""
     arguments = ['--scenes', '1', '--mics', '4', '--seconds', '2.5', '--method', 'srp_phat',
@@ -62,7 +83,8 @@ def test_the_command_leaves_results(tmp_path, capsys):
     assert main(arguments) == 0
     results = json.loads((tmp_path / 'results.json').read_text())
     assert results['scenes'] == 1 and results['by_scene'][0]['expected'] >= 1
-    assert (tmp_path / 'tracks.png').stat().st_size > 5000
+    height, width = plt.imread(tmp_path / 'tracks.png').shape[:2]
+    assert (width, height) == (1320, 330)  # a row of two axes, 12 x 3 inches at 110 dots
     kept, = (tmp_path / 'cache').iterdir()
     written = kept.stat().st_mtime_ns
     assert main(arguments) == 0
