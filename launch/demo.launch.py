@@ -1,8 +1,9 @@
-"""Start a simulated room beside the localizer: a talker appears on the map, without hardware."""
+"""Start a simulated room and the localizer: a demonstration without hardware."""
 
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.actions import IncludeLaunchDescription
@@ -21,14 +22,16 @@ ARGUMENTS = [
         description="reverberation time of the room in seconds; empty leaves the room's default"),
     DeclareLaunchArgument(
         'speech', default_value='',
-        description="'prompts', 'synthetic', a folder of audio files, or 'auto'; likewise"),
+        description="'prompts', 'synthetic', a folder of audio files, or 'auto'; empty leaves the "
+        "room's default"),
 ]
 
 
-def _room(context):
+def _room(context: LaunchContext) -> list[Node]:
     value = {name: LaunchConfiguration(name).perform(context)
              for name in ('rt60', 'speech', 'namespace', 'use_sim_time')}
-    parameters = {'use_sim_time': value['use_sim_time'] == 'true'}
+    parameters: dict[str, bool | float | str] = {
+        'use_sim_time': value['use_sim_time'] == 'true'}
     if value['rt60']:
         parameters['rt60'] = float(value['rt60'])
     if value['speech']:
@@ -38,8 +41,8 @@ def _room(context):
                  parameters=[parameters])]
 
 
-def generate_launch_description():
-    """Include localize.launch.py, whose arguments can all be given here as well."""
+def generate_launch_description() -> LaunchDescription:
+    """Return the nodes; the arguments of localize.launch.py are accepted, too."""
     return LaunchDescription([
         *ARGUMENTS,
         IncludeLaunchDescription(

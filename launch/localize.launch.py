@@ -1,13 +1,14 @@
 """
-Start the localizer, and RViz if asked for.
+Start the localizer and, optionally, RViz.
 
-The localizer is a lifecycle node that brings itself to active (its parameter autostart), so that
-this works alike with and without a manager, and on every distribution.
+The localizer is a lifecycle node that activates itself (its parameter autostart), so that this
+works the same with and without a lifecycle manager, and on every distribution.
 """
 
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.actions import OpaqueFunction
@@ -40,18 +41,19 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'queue_size', default_value='',
         description='windows that may wait for the localizer: many, such as 1000, for a bag that '
-        'is played faster than it keeps up with; empty leaves it to params_file'),
+        'is played faster than it is processed; empty leaves it to params_file'),
     DeclareLaunchArgument(
         'log_level', default_value='info',
         choices=['debug', 'info', 'warn', 'error', 'fatal'], description='what the node logs'),
 ]
 
 
-def _nodes(context):
+def _nodes(context: LaunchContext) -> list[Node]:
     value = {a.name: LaunchConfiguration(a.name).perform(context) for a in ARGUMENTS}
     sim_time = {'use_sim_time': value['use_sim_time'] == 'true'}
-    # An argument that is empty must not override what the parameter file says.
-    chosen = {name: value[name] for name in ('method', 'device') if value[name]}
+    # An empty argument must not override the parameter file.
+    chosen: dict[str, bool | int | str] = {
+        name: value[name] for name in ('method', 'device') if value[name]}
     if value['autostart']:
         chosen['autostart'] = value['autostart'] == 'true'
     if value['queue_size']:
@@ -68,6 +70,6 @@ def _nodes(context):
     return nodes
 
 
-def generate_launch_description():
-    """Declare the arguments, then make the nodes from what they turned out to be."""
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments, and the nodes that depend on them."""
     return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=_nodes)])

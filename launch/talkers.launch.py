@@ -1,8 +1,9 @@
-"""Start the localizer, the tracker of talkers, and what Nav2 needs to follow them."""
+"""Start the localizer, the tracker, and what Nav2 needs to follow talkers."""
 
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.actions import IncludeLaunchDescription
@@ -21,7 +22,7 @@ ARGUMENTS = [
         description='parameters of the tracker and the follow node'),
     DeclareLaunchArgument(
         'localizer', default_value='true', choices=['true', 'false'],
-        description='start the localizer, too; false where it runs already'),
+        description='start the localizer, too; false if it is running already'),
     DeclareLaunchArgument(
         'follow', default_value='true', choices=['true', 'false'],
         description='publish goal_update and talker_mask for Nav2'),
@@ -31,7 +32,7 @@ ARGUMENTS = [
 ]
 
 
-def _nodes(context):
+def _nodes(context: LaunchContext) -> list[Node]:
     value = {name: LaunchConfiguration(name).perform(context) for name in (
         'talkers_params_file', 'namespace', 'use_sim_time', 'follow', 'filter_info')}
     parameters = [value['talkers_params_file'], {'use_sim_time': value['use_sim_time'] == 'true'}]
@@ -49,8 +50,8 @@ def _nodes(context):
     return nodes
 
 
-def generate_launch_description():
-    """Declare arguments, those of localize.launch.py among them, and start the nodes."""
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments, including those of localize.launch.py, and the nodes."""
     return LaunchDescription([
         *ARGUMENTS,
         DeclareLaunchArgument(

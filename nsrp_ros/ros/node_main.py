@@ -58,5 +58,7 @@ def run_node(name: str, make_node: Callable[[], AnyNode],
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+        # Python puts its own handlers back to the default at its end; what is ignored stays so.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         # A garbage collection of all objects of torch and SciPy would take more than a second.
         gc.freeze()
