@@ -34,7 +34,8 @@ _PUBLIC = {
     'TrackingConfig': 'tracking.tracking_config',
     'find_peaks': 'tracking.peaks',
 }
-__all__ = sorted(_PUBLIC)
+__all__ = ['AudioBag', 'Estimate', 'find_peaks', 'Localizer', 'Posterior', 'TalkerTracker',
+           'TrackingConfig']
 
 renamed_modules.install()
 

@@ -92,8 +92,8 @@ def test_what_comes_with_the_package_keeps_the_protocol():
 def test_another_package_brings_a_method(tmp_path):
     """By an entry point in the group nsrp_ros.methods, which names a module that registers it."""
     (tmp_path / 'their_method.py').write_text(
-        "from nsrp_ros.localization.methods import register\n"
-        "register('theirs', lambda device, threads: None)\n")
+        'from nsrp_ros.localization.methods import register\n'
+        'register("theirs", lambda device, threads: None)\n')
     info = tmp_path / 'their_package-1.0.dist-info'
     info.mkdir()
     (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: their_package\nVersion: 1.0\n')

@@ -3,6 +3,7 @@
 import ast
 from functools import lru_cache
 from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -110,9 +111,11 @@ def test_core_needs_numpy_and_scipy_only():
 
 def test_nobody_starts_the_commands_of_apps():
     """As a process, either: apps stand above everything."""
-    wrong = {str(path) for path in modules()
-             if folder(path) not in ('apps', '') and "'nsrp_ros.apps" in
-             (ROOT / 'nsrp_ros' / path).read_text()}
+    wrong = {f'{path} names {node.value}' for path in modules()
+             if folder(path) not in ('apps', '')
+             for node in ast.walk(ast.parse((ROOT / 'nsrp_ros' / path).read_text()))
+             if isinstance(node, ast.Constant) and isinstance(node.value, str)
+             and re.fullmatch(r'nsrp_ros\.apps[.\w]*', node.value)}
     assert not wrong
 
 

@@ -7,8 +7,9 @@ into this folder that registers it, and nothing else:
     register('my_method', lambda device, threads: MyMethod(MyConfig()))
 
 The node's parameter `method`, `localize_bag`, the evaluation and the bench then know it. A package
-of its own does the same by an entry point in the group `nsrp_ros.methods` that names such a module.
-Modules here are imported whenever names are asked for: what needs torch imports it when it loads.
+of its own does the same by an entry point in the group `nsrp_ros.methods` that names such a
+module. Modules here are imported whenever names are asked for: what needs torch imports it when
+it loads.
 """
 
 from collections.abc import Callable
