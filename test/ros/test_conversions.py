@@ -1,5 +1,7 @@
 """Messages round-trip exactly, and what cannot be understood is refused."""
 
+from typing import Any
+
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import PoseArray
@@ -9,6 +11,7 @@ from nsrp_ros.core.stamps import stamp_to_ns
 from nsrp_ros.localization.occupancy_grid import square_map
 from nsrp_ros.ros import conversions
 import numpy as np
+from numpy.typing import NDArray
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
@@ -17,22 +20,23 @@ STAMP_NS = 1_790_000_000_123_456_789
 ORIGIN = (10.0, -4.0, 0.5)
 
 
-def estimate(room=(6.0, 5.0, 3.0), nx=25, ny=20, peak=(13, 6), **told):
+def estimate(room: tuple[float, float, float] = (6.0, 5.0, 3.0), nx: int = 25, ny: int = 20,
+             peak: tuple[int, int] = (13, 6), **optional: Any) -> Estimate:
     """Make an estimate whose map is a smooth hill on a cell (column, row)."""
     x = (np.arange(nx) + 0.5) * room[0] / nx
     y = (np.arange(ny) + 0.5) * room[1] / ny
     position = np.array([x[peak[0]], y[peak[1]]])
     hill = np.exp(-((x - position[0]) ** 2 + (y[:, None] - position[1]) ** 2) / 0.5)
-    return Estimate(position, hill.astype(np.float32), x, y, 0.9, **told)
+    return Estimate(position, hill.astype(np.float32), x, y, 0.9, **optional)
 
 
-def test_stamps_round_trip_exactly():
+def test_stamps_round_trip_exactly() -> None:
     """Nanoseconds since 1970 survive, which a float could not do."""
     pose = conversions.pose_message(estimate(), STAMP_NS, 'map', ORIGIN)
     assert stamp_to_ns(pose.header.stamp) == STAMP_NS
 
 
-def test_pose_is_the_position_on_the_map():
+def test_pose_is_the_position_on_the_map() -> None:
     """The room's corner is added; the orientation is a unit quaternion."""
     e = estimate()
     pose = conversions.pose_message(e, STAMP_NS, 'map', ORIGIN)
@@ -42,28 +46,29 @@ def test_pose_is_the_position_on_the_map():
     assert (q.x, q.y, q.z, q.w) == (0, 0, 0, 1)
 
 
-def test_a_height_is_told_where_there_is_one():
-    """The pose is at the talker's mouth then, above the room's floor."""
+def test_the_pose_has_the_estimates_height() -> None:
+    """Where it has one: the pose is at the talker's mouth, above the room's floor."""
     pose = conversions.pose_message(estimate(height=1.5), STAMP_NS, 'map', ORIGIN)
     assert pose.pose.position.z == 2.0
 
 
-def test_the_covariance_is_the_posteriors():
+def test_the_covariance_is_the_posteriors() -> None:
     """As estimated in x and y; z and the angles as little known as they are."""
     spread = np.array([[0.04, 0.01], [0.01, 0.09]])
     for height, deviation in ((1.5, 3 / np.sqrt(12)), (None, 3 / np.sqrt(3))):
-        told = conversions.covariance_message(estimate(covariance=spread, height=height), STAMP_NS,
-                                              'map', ORIGIN, 3.0)
-        told = deserialize_message(serialize_message(told), type(told))
-        covariance = told.pose.covariance.reshape(6, 6)
+        message = conversions.covariance_message(
+            estimate(covariance=spread, height=height), STAMP_NS, 'map', ORIGIN, 3.0)
+        message = deserialize_message(serialize_message(message), type(message))
+        covariance = message.pose.covariance.reshape(6, 6)
         np.testing.assert_allclose(covariance[:2, :2], spread)
         assert np.sqrt(covariance[2, 2]) == pytest.approx(deviation)
         assert np.linalg.eigvalsh(covariance).min() > 0
-        assert stamp_to_ns(told.header.stamp) == STAMP_NS
-        assert told.pose.pose.position.z == 0.5 + (height or 0)
+        assert stamp_to_ns(message.header.stamp) == STAMP_NS
+        assert message.pose.pose.position.z == 0.5 + (height or 0)
 
 
-def occupancy(cells, resolution=0.5, origin=(-1.0, 2.0), turn=0.0):
+def occupancy(cells: NDArray[Any], resolution: float = 0.5,
+              origin: tuple[float, float] = (-1.0, 2.0), turn: float = 0.0) -> OccupancyGrid:
     """Make a map of rows of cells."""
     message = OccupancyGrid()
     message.info.height, message.info.width = cells.shape
@@ -74,7 +79,7 @@ def occupancy(cells, resolution=0.5, origin=(-1.0, 2.0), turn=0.0):
     return message
 
 
-def test_a_map_tells_the_room():
+def test_the_room_from_a_map() -> None:
     """The box around what is known, in the map's frame; walls and floor are both known."""
     cells = np.full((12, 20), -1)
     cells[1:11, 3:15] = 0
@@ -86,7 +91,7 @@ def test_a_map_tells_the_room():
 @pytest.mark.parametrize('message, sentence', [
     (occupancy(np.full((3, 3), -1)), 'nothing'), (occupancy(np.zeros((3, 3)), turn=0.3), 'turned'),
     (occupancy(np.zeros((3, 3)), resolution=0.0), 'cells of 0 m')])
-def test_a_map_that_tells_no_room_is_refused(message, sentence):
+def test_a_map_without_a_room_is_refused(message: OccupancyGrid, sentence: str) -> None:
     """With a sentence."""
     with pytest.raises(ValueError, match=sentence):
         conversions.map_box(message, 2.7)
@@ -94,7 +99,8 @@ def test_a_map_that_tells_no_room_is_refused(message, sentence):
 
 @pytest.mark.parametrize('room', [(6.0, 5.0, 3.0), (9.83, 3.17, 2.5), (0.4, 0.3, 2.0)])
 @pytest.mark.parametrize('resolution', [0.05, 0.1, 0.4])
-def test_grid_is_valid_and_peaks_at_the_estimate(room, resolution):
+def test_grid_is_valid_and_peaks_at_the_estimate(room: tuple[float, float, float],
+                                                 resolution: float) -> None:
     """Square cells from the lower corner; the 98 stands within half a map cell of the pose."""
     if resolution > min(room):
         pytest.skip('a cell larger than the room')
@@ -117,7 +123,7 @@ def test_grid_is_valid_and_peaks_at_the_estimate(room, resolution):
     assert np.all(np.abs(peak - e.position) <= reach)
 
 
-def test_a_coarse_grid_keeps_a_sharp_peak():
+def test_a_coarse_grid_keeps_a_sharp_peak() -> None:
     """One fine cell that stands out is not lost between the coarse cells' centres."""
     e = estimate(nx=100, ny=100, peak=(37, 11))
     sharp = np.zeros((100, 100), np.float32)
@@ -128,7 +134,7 @@ def test_a_coarse_grid_keeps_a_sharp_peak():
     assert (column, row) == (int(e.position[0] / 0.5), int(e.position[1] / 0.5))
 
 
-def test_a_flat_map_claims_nothing():
+def test_a_flat_map_has_no_peak() -> None:
     """Without a peak no cell is likelier than another."""
     e = estimate()
     flat = Estimate(e.position, np.full_like(e.likelihood_map, 0.3), e.x, e.y, 0.0)
@@ -136,7 +142,7 @@ def test_a_flat_map_claims_nothing():
     assert set(grid.data) == {0}
 
 
-def test_cells_beyond_the_wall_are_unknown():
+def test_cells_beyond_the_wall_are_unknown() -> None:
     """A room that is no multiple of the resolution has a rim that is outside."""
     grid = conversions.grid_message(estimate((6.1, 5.0, 3.0)), STAMP_NS, 'map', ORIGIN,
                                     (6.1, 5.0, 3.0), 0.4)
@@ -144,7 +150,7 @@ def test_cells_beyond_the_wall_are_unknown():
     assert np.all(cells[:, -1] == -1) and np.all(cells[:-1, :-1] >= 0)
 
 
-def test_positions_from_a_pose_array():
+def test_positions_from_a_pose_array() -> None:
     """A pose that is not finite is a microphone that is missing."""
     poses = [Pose(position=Point(x=1.0, y=2.0, z=3.0)),
              Pose(position=Point(x=float('nan'), y=0.0, z=0.0))]

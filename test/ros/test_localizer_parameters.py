@@ -1,18 +1,22 @@
 """Parameters are declared from one dataclass, and wrong ones are refused with a sentence."""
 
+from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 from nsrp_ros.ros.localizer_parameters import NodeConfig
 from nsrp_ros.ros.parameter_declaration import declare_settings
 from nsrp_ros.ros.parameter_declaration import updated_settings
 import pytest
 import rclpy
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-ROOM = {'room_dims': (6.0, 5.0, 3.0), 'microphone_frames': ('a', 'b', 'c')}
+MakeNode = Callable[..., Node]
+ROOM: dict[str, Any] = {'room_dims': (6.0, 5.0, 3.0), 'microphone_frames': ('a', 'b', 'c')}
 
 
-def test_what_the_user_sets_arrives(make_node):
+def test_what_the_user_sets_arrives(make_node: MakeNode) -> None:
     """Overrides reach the configuration with their types, defaults fill the rest."""
     config = declare_settings(make_node(**ROOM, map_resolution=0.25, min_microphones=4),
                               NodeConfig)
@@ -20,7 +24,7 @@ def test_what_the_user_sets_arrives(make_node):
     assert config.window.length == 0.5
 
 
-def test_every_parameter_is_described(make_node):
+def test_every_parameter_is_described(make_node: MakeNode) -> None:
     """Descriptions, ranges and what may change live are there for `ros2 param describe`."""
     node = make_node(**ROOM)
     declare_settings(node, NodeConfig)
@@ -32,8 +36,8 @@ def test_every_parameter_is_described(make_node):
             assert descriptor.integer_range or descriptor.floating_point_range
 
 
-def test_topics_share_the_microphones():
-    """Equally, if nobody says otherwise; a single topic says it itself where nobody else does."""
+def test_topics_share_the_microphones() -> None:
+    """Equally by default; a single topic may have any number where no parameter says it."""
     assert NodeConfig(**ROOM).topic_channels == (3,)
     assert NodeConfig(**ROOM, audio_topics=('a', 'b', 'c')).topic_channels == (1, 1, 1)
     assert NodeConfig(**ROOM, audio_topics=('a', 'b'), audio_channels=(1, 2)).topic_channels == (
@@ -42,14 +46,14 @@ def test_topics_share_the_microphones():
     assert poses.topic_channels == (0,)
 
 
-def test_a_map_needs_no_room():
-    """What the map tells is not asked for."""
+def test_room_dims_are_not_needed_with_a_map() -> None:
+    """They come from the map."""
     config = NodeConfig(microphone_frames=('a', 'b'), room_source='map')
     assert config.room_dims == () and config.room_height > 0
 
 
-def test_what_stamps_mark_depends_on_the_source():
-    """Unless somebody says otherwise."""
+def test_what_stamps_mark_depends_on_the_source() -> None:
+    """Unless stamp_marks is set."""
     marks = {kind: NodeConfig(**ROOM, audio_source=kind).stamps
              for kind in ('ros_drivers_stamped', 'ros_drivers', 'mgonzs13', 'audio_utils')}
     assert list(marks.values()) == ['start', 'arrival', 'start', 'end']
@@ -83,13 +87,14 @@ def test_what_stamps_mark_depends_on_the_source():
     (ROOM | {'queue_size': 0}, 'queue_size'),
     (ROOM | {'method': 7}, 'method'),
 ])
-def test_wrong_values_are_refused(make_node, values, sentence):
+def test_wrong_values_are_refused(make_node: MakeNode, values: dict[str, Any],
+                                  sentence: str) -> None:
     """The sentence names the parameter."""
     with pytest.raises((ValueError, rclpy.exceptions.ParameterException), match=sentence):
         declare_settings(make_node(**values), NodeConfig)
 
 
-def test_live_changes_are_all_or_nothing():
+def test_live_changes_are_all_or_nothing() -> None:
     """A change that makes no sense leaves everything as it was, and says why."""
     config = NodeConfig(**ROOM)
     changed, result = updated_settings(config, [Parameter('min_microphones', value=2)])

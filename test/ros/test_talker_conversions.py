@@ -1,5 +1,6 @@
 """Messages of talkers: what goes in comes out."""
 
+from nav_msgs.msg import OccupancyGrid
 from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.pipeline.talkers import map_peaks
 from nsrp_ros.ros.conversions import grid_message
@@ -26,7 +27,7 @@ TALKERS = [
     Talker(7, np.array([4.0, 0.5]), np.zeros(2), np.eye(2), False, 2.5)]
 
 
-def likelihood():
+def likelihood() -> OccupancyGrid:
     """Make a map of two talkers as the localizer does, in a room whose corner is elsewhere."""
     x, y = np.arange(0.12, 6, 0.24), np.arange(0.1, 5, 0.2)
     xs, ys = np.meshgrid(x, y)
@@ -36,15 +37,15 @@ def likelihood():
     return grid_message(estimate, 5, 'map', (10.0, -3.0, 0.5), (6.0, 5.05, 2.8), 0.1)
 
 
-def test_a_map_gives_its_talkers_in_the_frame_of_the_map():
-    """What the localizer draws is read where it was drawn."""
+def test_peaks_are_in_the_frame_of_the_map() -> None:
+    """Peaks are where the localizer's estimate has them."""
     peaks = map_peaks(likelihood_map(likelihood()), PeakConfig())
     np.testing.assert_allclose(peaks[0].position, (11.5, -1.8), atol=0.06)
     np.testing.assert_allclose(peaks[1].position, (14.4, 0.7), atol=0.06)
     assert peaks[1].mass / peaks[0].mass == pytest.approx(0.4, abs=0.05)
 
 
-def test_cells_outside_the_room_are_nothing():
+def test_cells_outside_the_room_are_nan() -> None:
     """-1 becomes NaN, of which no peak is made."""
     grid = likelihood()
     grid.data[0] = -1
@@ -53,7 +54,7 @@ def test_cells_outside_the_room_are_nothing():
     assert np.isnan(values[0, 0]) and values.shape == (len(y), len(x))
 
 
-def test_maps_that_cannot_be_read():
+def test_maps_that_cannot_be_read() -> None:
     """Each is refused with a sentence."""
     grid = likelihood()
     grid.info.width += 1
@@ -69,7 +70,7 @@ def test_maps_that_cannot_be_read():
         likelihood_map(grid)
 
 
-def test_tracks_survive_the_trip():
+def test_tracks_round_trip_exactly() -> None:
     """A cloud holds every number of every talker, and the header."""
     message = tracks_message(TALKERS, HEADER, 1.25)
     points = track_points(message)
@@ -82,13 +83,13 @@ def test_tracks_survive_the_trip():
     assert len(track_points(tracks_message([], HEADER, 0.0))) == 0
 
 
-def test_other_clouds_are_refused():
-    """A laser's points are no talkers."""
+def test_other_clouds_are_refused() -> None:
+    """Such as a laser scan."""
     with pytest.raises(MapError, match='no talkers'):
         track_points(PointCloud2(point_step=16))
 
 
-def test_only_those_who_talk_have_poses_and_frames():
+def test_only_active_talkers_have_poses_and_frames() -> None:
     """Frames are named as REP-155 has it, and carry the map's stamp."""
     poses = talkers_message(TALKERS, HEADER, 0.5)
     assert [(p.position.x, p.position.y, p.position.z) for p in poses.poses] == [(1.5, 2.5, 0.5)]
@@ -97,8 +98,8 @@ def test_only_those_who_talk_have_poses_and_frames():
     assert frames[0].header == HEADER
 
 
-def test_markers_replace_those_before():
-    """Everything is deleted first, so that nobody who has left stays in the picture."""
+def test_markers_replace_those_before() -> None:
+    """All are deleted first, so that none remains of a talker that is not tracked any more."""
     markers = marker_messages(TALKERS, HEADER, 0.0).markers
     assert markers[0].action == Marker.DELETEALL
     assert [(m.ns, m.id) for m in markers[1:]] == [

@@ -1,16 +1,23 @@
 """Writes bags of the anechoic scene with any kind of audio, without ROS."""
 
+from collections.abc import Callable
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
 from nsrp_ros.audio.sample_formats import bytes_from_samples
 from nsrp_ros.bags.message_definitions import DEFINITIONS
 from nsrp_ros.bags.message_definitions import INFO
 from nsrp_ros.bags.message_definitions import TF
 from nsrp_ros.core.stamps import NS
 import numpy as np
+from numpy.typing import NDArray
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
+from support.anechoic import Anechoic
 
 START_NS = 1_790_000_000 * NS
 CHUNK = 512
@@ -21,13 +28,15 @@ MGONZS13 = 'audio_common_msgs/msg/AudioStamped'
 AUDIO_UTILS = 'audio_utils_msgs/msg/AudioFrame'
 
 
-def record(folder, anechoic, storage=StoragePlugin.MCAP, kind=STAMPED, lost=(), tf='/tf_static',
-           info_at=1.0, seconds=2.0, coding_format='wave'):
+def record(folder: Path, anechoic: Anechoic, storage: StoragePlugin = StoragePlugin.MCAP,
+           kind: str = STAMPED, lost: Container[int] = (), tf: str = '/tf_static',
+           info_at: float | None = 1.0, seconds: float = 2.0,
+           coding_format: str = 'wave') -> Path:
     """
     Write a bag: chunks of the scene's audio but for the lost ones, its frames, its info.
 
     Stamps are what the drivers of that kind make of a first sample at START_NS; every chunk is
-    recorded when its last sample has been heard. Frames on /tf creep, and come 20 times a second.
+    recorded at the time of its last sample. Frames on /tf move slowly, 20 times a second.
     """
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in DEFINITIONS[kind].items():
@@ -36,18 +45,18 @@ def record(folder, anechoic, storage=StoragePlugin.MCAP, kind=STAMPED, lost=(), 
     samples = anechoic.signals(seconds).T
 
     with Writer(folder, version=9, storage_plugin=storage) as writer:
-        def topic(name, message_type):
+        def topic(name: str, message_type: str) -> Callable[[int, Any], None]:
             connection = writer.add_connection(name, message_type, typestore=store)
 
-            def put(ns, message):
+            def put(ns: int, message: Any) -> None:
                 writer.write(connection, ns, store.serialize_cdr(message, message_type))
             return put
 
         frames, audio = topic(tf, TF), topic('/audio', kind)
-        creep = 0.02 if tf == '/tf' else 0.0  # metres a second
-        for moment in np.arange(0.0, seconds + 0.05, 0.05) if creep else [0.0]:
+        speed = 0.02 if tf == '/tf' else 0.0  # metres a second
+        for moment in np.arange(0.0, seconds + 0.05, 0.05) if speed else [0.0]:
             transforms, at = [], START_NS + round(moment * NS)
-            for k, p in enumerate(anechoic.mic_positions + creep * moment):
+            for k, p in enumerate(anechoic.mic_positions + speed * moment):
                 transforms.append(make['geometry_msgs/msg/TransformStamped'](
                     _header(make, at, 'map'), f'mic_{k}', make['geometry_msgs/msg/Transform'](
                         make['geometry_msgs/msg/Vector3'](*map(float, p)),
@@ -67,12 +76,13 @@ def record(folder, anechoic, storage=StoragePlugin.MCAP, kind=STAMPED, lost=(), 
     return folder
 
 
-def _header(make, ns, frame=''):
+def _header(make: Any, ns: int, frame: str = '') -> Any:
     return make['std_msgs/msg/Header'](
         make['builtin_interfaces/msg/Time'](*divmod(ns, NS)), frame)
 
 
-def _message(make, kind, samples, start_ns, end_ns):
+def _message(make: Any, kind: str, samples: NDArray[np.float32], start_ns: int,
+             end_ns: int) -> Any:
     """Make a chunk's message of a kind of audio."""
     data = np.frombuffer(bytes_from_samples(samples), np.uint8)
     if kind == MGONZS13:

@@ -21,17 +21,19 @@ from nsrp_ros.audio.sample_formats import bytes_from_samples
 from nsrp_ros.core.stamps import NS
 from nsrp_ros.core.stamps import set_stamp
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.publisher import Publisher
 from support.anechoic import Anechoic
 from support.node_rig import LATCHED
 from support.node_rig import Rig
-from support.node_rig import transform
 from support.patience import slowdown
+from support.transforms import transform
 from tf2_msgs.msg import TFMessage
 
 CHUNK = 512
 """Samples of a message."""
+PREFIXED: dict[str, Any] = {
+    'room_dims': '[6.0, 5.0, 3.0]', 'microphone_frame_prefix': 'mic_', 'method': 'srp_phat'}
+"""Parameters of a localizer in the scene `anechoic`, with as many frames as channels."""
 
 
 @dataclass
@@ -76,10 +78,10 @@ class LocalizerRig(Rig):
         values = super().settled()
         # It may overtake what was published before it.
         self.spin_until(lambda: len(self.received.grids) >= values['located'])
-        self.spin(0.02)
+        self.exchange()
         return values
 
-    def publish_info(self, n_channels: int = 6, **changes: object) -> None:
+    def publish_info(self, n_channels: int = 6, **changes: Any) -> None:
         """Publish an AudioInfo."""
         self.deliver(self.info, AudioInfo(**({
             'channels': n_channels, 'sample_rate': 16000, 'sample_format': 'S16LE',
@@ -121,7 +123,7 @@ def errors(poses: Iterable[PoseStamped], scene: Anechoic) -> list[float]:
 
 
 @contextlib.contextmanager
-def shared_localizer(domain: int, folder: Path, **parameters: object) -> Iterator[LocalizerRig]:
+def shared_localizer(domain: int, folder: Path, **parameters: Any) -> Iterator[LocalizerRig]:
     """Start a localizer for the tests of a file; Ctrl-C must end it at once, without a trace."""
     rig = LocalizerRig(domain, folder)
     process = rig.start('localizer_node', **parameters)
@@ -144,6 +146,6 @@ def recovering(rig: LocalizerRig, scene: Anechoic) -> Iterator[LocalizerRig]:
     rig.publish_info()
     n = len(rig.received.poses)
     rig.play(scene.signals(1.0))
-    assert rig.spin_until(lambda: len(rig.received.poses) >= n + 2), \
+    assert rig.spin_until(lambda: len(rig.received.poses) >= n + 3), \
         'the localizer has not recovered'
     assert max(errors(rig.received.poses[n:], scene)) < 0.15

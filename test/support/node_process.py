@@ -44,21 +44,12 @@ class NodeProcess(subprocess.Popen[bytes]):
                 | dict(environment or {}), stdout=file, stderr=subprocess.STDOUT)
 
     def exit_code(self, seconds: float = 30.0) -> int:
-        """
-        Wait for the end of the process.
-
-        Raises
-        ------
-        subprocess.TimeoutExpired
-            If it takes longer than some seconds on an idle machine; it is killed then.
-
-        """
+        """Wait for its end; where that takes too long it is killed, and the code is negative."""
         try:
             return self.wait(patience(seconds))
         except subprocess.TimeoutExpired:
             self.kill()
-            self.wait()
-            raise
+            return self.wait()
 
     def interrupt(self) -> None:
         """Send what Ctrl-C sends, unless it has ended."""

@@ -1,26 +1,21 @@
-"""A test's side of DDS: it publishes to nodes in other processes and collects what they publish."""
+"""A test's side of DDS: it publishes to nodes in other processes, and receives from them."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
-import subprocess
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import TransformStamped
 from nsrp_ros.core.stamps import NS
-from nsrp_ros.core.stamps import set_stamp
 from nsrp_ros.core.stamps import stamp_to_ns
-import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import GetParameters
 from rcl_interfaces.srv import SetParametersAtomically
 import rclpy
 from rclpy.context import Context
-from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -33,8 +28,9 @@ from support.patience import wait_until
 from tf2_msgs.msg import TFMessage
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-ROOM = {'room_dims': '[6.0, 5.0, 3.0]', 'method': 'srp_phat',
-        'microphone_frames': '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'}
+ROOM: dict[str, Any] = {
+    'room_dims': '[6.0, 5.0, 3.0]', 'method': 'srp_phat',
+    'microphone_frames': '[mic_0, mic_1, mic_2, mic_3, mic_4, mic_5]'}
 """Parameters of a localizer in the scene `anechoic`."""
 
 
@@ -83,7 +79,7 @@ class Rig:
                 self._newest = stamp_to_ns(message.header.stamp), status
 
     def start(self, module: str, environment: Mapping[str, str] | None = None,
-              remap: Sequence[str] = (), **parameters: object) -> NodeProcess:
+              remap: Sequence[str] = (), **parameters: Any) -> NodeProcess:
         """Start a node; see NodeProcess."""
         log = self._folder / f'{module}{len(self.processes)}.log'
         self.processes.append(
@@ -118,7 +114,7 @@ class Rig:
         after the node is known to know it (see `connect`); the client is then kept.
         """
         if service not in self._clients:
-            client = self.node.create_client(service_type, service)
+            client: Any = self.node.create_client(service_type, service)
             assert self.spin_until(client.service_is_ready, 40), (service, self.logs())
             self._clients[service] = client
             self._introduce(service.rpartition('/')[0])
@@ -130,7 +126,7 @@ class Rig:
         """Wait until a node knows every publisher, subscription and client made so far."""
         # DDS announces endpoints reliably and in order: who answers the newest client knows all
         # before it. A client may be announced later than its requests arrive: so ask again.
-        client = self.node.create_client(GetParameters, f'{name}/get_parameters')
+        client: Any = self.node.create_client(GetParameters, f'{name}/get_parameters')
 
         def answered() -> bool:
             self.assert_alive()
@@ -182,12 +178,9 @@ class Rig:
     def deliver(self, publisher: Publisher, message: Any) -> None:
         """Publish a message, and wait until the node has taken it."""
         publisher.publish(message)
-        self._acknowledged(publisher)
         if self._peer:
             self.exchange()
-
-    def _acknowledged(self, publisher: Publisher) -> None:
-        assert publisher.wait_for_all_acked(Duration(seconds=patience(20)))
+            self.exchange()
 
     def pause(self, seconds: float) -> None:
         """Let the audio's time pass, or go back, without any audio."""
@@ -207,8 +200,6 @@ class Rig:
 
     def settled(self) -> dict[str, Any]:
         """Return the values of a status made after the node has processed everything so far."""
-        for publisher in self.node.publishers:
-            self._acknowledged(publisher)
         for _ in range(3):
             self.exchange()
         processed_ns = time.time_ns()
@@ -218,9 +209,11 @@ class Rig:
             # A localizer has also answered for every window that was cut.
             return self._newest[0] >= processed_ns and values.get('windows', 0) == values.get(
                 'located', 0) + values.get('not located', 0)
-        return self.wait_for_values(current)
+        values = self.wait_for_values(current)
+        self.exchange()  # what was published before the status may come after it
+        return values
 
-    def set_parameters(self, node: str, **values: object) -> SetParametersResult:
+    def set_parameters(self, node: str, **values: Any) -> SetParametersResult:
         """Set parameters of a node, all or none; return the result."""
         return self.call(SetParametersAtomically, f'{node}/set_parameters_atomically',
                          parameters=[Parameter(name, value=value).to_parameter_msg()
@@ -234,15 +227,3 @@ class Rig:
         self.node.destroy_node()
         self.context.try_shutdown()
         return codes
-
-
-def transform(child: str, position: Any, time_ns: int = 0, parent: str = 'map',
-              yaw: float = 0.0) -> TransformStamped:
-    """Make a TransformStamped of a frame at a position (3,), metres, turned about z."""
-    message = TransformStamped(child_frame_id=child)
-    message.header.frame_id = parent
-    set_stamp(message.header.stamp, time_ns)
-    t, r = message.transform.translation, message.transform.rotation
-    t.x, t.y, t.z = (float(v) for v in position)
-    r.z, r.w = float(np.sin(yaw / 2)), float(np.cos(yaw / 2))
-    return message

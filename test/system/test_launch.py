@@ -1,21 +1,26 @@
 """The launch files, on a machine that has launch."""
 
+from collections.abc import Iterator
+import contextlib
 import os
 from pathlib import Path
 import signal
 import subprocess
 import time
+from typing import Any
 
 from nsrp_ros.ros.localizer_parameters import NodeConfig
 from nsrp_ros.simulation.live_scene import DEFAULT_SCENE
 import pytest
-from support.node_rig import Rig
+from support.localizer_rig import LocalizerRig
 from support.paths import ROOT
+from support.patience import patience
+from support.patience import slowdown
 import yaml
 
 
 @pytest.fixture
-def installed():
+def installed() -> Path:
     """Skip where launch is missing, or this package is not in an ament prefix."""
     # Not `launch` itself: this repository's folder of that name would pass for it.
     pytest.importorskip('launch.actions', reason='ROS launch is not installed here')
@@ -28,7 +33,7 @@ def installed():
     pytest.skip('nsrp_ros is not installed in AMENT_PREFIX_PATH')
 
 
-def test_the_example_configuration_fits_the_simulated_room():
+def test_the_example_configuration_fits_the_simulated_room() -> None:
     """The demo's launch file starts both, so they must agree."""
     text = (ROOT / 'config/localize.yaml').read_text()
     parameters = yaml.safe_load(text)['/**']['localizer']['ros__parameters']
@@ -38,14 +43,16 @@ def test_the_example_configuration_fits_the_simulated_room():
 
 
 @pytest.mark.parametrize('name', ['localize.yaml', 'two_devices.yaml'])
-def test_the_configurations_are_valid(name):
+def test_the_configurations_are_valid(name: str) -> None:
     """What we ship is accepted by what we ship."""
     text = (ROOT / 'config' / name).read_text()
     values = yaml.safe_load(text)['/**']['localizer']['ros__parameters']
-    NodeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    fields: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    NodeConfig(**fields)
 
 
-def test_what_is_installed(installed):
+def test_what_is_installed(installed: Path) -> None:
     """Launch files, configuration, RViz file and weights lie in the share folder."""
     for name in ('launch/localize.launch.py', 'launch/demo.launch.py', 'config/localize.yaml',
                  'config/localize.rviz', 'models/backprojection.safetensors', 'package.xml'):
@@ -53,10 +60,10 @@ def test_what_is_installed(installed):
 
 
 @pytest.mark.parametrize('name', ['localize.launch.py', 'demo.launch.py'])
-def test_every_argument_is_described(installed, name):
+def test_every_argument_is_described(installed: Path, name: str) -> None:
     """`ros2 launch --show-args` explains them all."""
     result = subprocess.run(['ros2', 'launch', 'nsrp_ros', name, '--show-args'],
-                            capture_output=True, text=True, timeout=60)
+                            capture_output=True, text=True, timeout=patience(60))
     assert result.returncode == 0, result.stderr
     for argument in ('params_file', 'namespace', 'use_sim_time', 'rviz', 'method', 'device',
                      'autostart', 'queue_size', 'log_level'):
@@ -64,20 +71,29 @@ def test_every_argument_is_described(installed, name):
     assert 'no description given' not in result.stdout
 
 
-def test_the_demo_launches(installed, tmp_path):
-    """Room and localizer come up in a namespace, and the talker appears on the map."""
-    rig = Rig(47, tmp_path, namespace='kitchen')
-    with (tmp_path / 'launch.log').open('w') as log:
-        process = subprocess.Popen(
-            ['ros2', 'launch', 'nsrp_ros', 'demo.launch.py', 'rviz:=false', 'method:=srp_phat',
-             'speech:=synthetic', 'rt60:=0.0', 'namespace:=kitchen'],
-            env=os.environ | {'ROS_DOMAIN_ID': '47'}, stdout=log, stderr=subprocess.STDOUT)
+@contextlib.contextmanager
+def launched(log: Path, *arguments: str) -> Iterator[None]:
+    """Launch; Ctrl-C must end it within 15 s."""
+    with log.open('w') as file:
+        process = subprocess.Popen(['ros2', 'launch', 'nsrp_ros', *arguments],
+                                   env=os.environ | {'ROS_DOMAIN_ID': '47'},
+                                   stdout=file, stderr=subprocess.STDOUT)
     try:
-        assert rig.spin_until(lambda: len(rig.heard.poses) >= 3 and rig.heard.grids, 60), \
-            (tmp_path / 'launch.log').read_text()
+        yield
     finally:
-        process.send_signal(signal.SIGINT)
         begin = time.monotonic()
-        process.wait(timeout=20)
-        rig.close()
-    assert time.monotonic() - begin < 15
+        process.send_signal(signal.SIGINT)
+        process.wait(patience(20))
+    assert time.monotonic() - begin < 15 * slowdown()
+
+
+@pytest.mark.usefixtures('installed')
+def test_the_demo_launches(tmp_path: Path) -> None:
+    """Room and localizer come up in a namespace, and the talker appears on the map."""
+    rig = LocalizerRig(47, tmp_path, namespace='kitchen')
+    log = tmp_path / 'launch.log'
+    with launched(log, 'demo.launch.py', 'rviz:=false', 'method:=srp_phat', 'speech:=synthetic',
+                  'rt60:=0.0', 'namespace:=kitchen'):
+        assert rig.spin_until(
+            lambda: len(rig.received.poses) >= 3 and rig.received.grids, 60), log.read_text()
+    rig.close()

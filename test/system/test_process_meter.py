@@ -1,4 +1,4 @@
-"""The meter agrees with what this process knows of itself."""
+"""The metrics of this process agree with what it has done."""
 
 import mmap
 import os
@@ -11,10 +11,10 @@ from nsrp_ros.apps.process_metrics import read_process
 import pytest
 
 
-def test_memory_and_time_are_seen():
-    """Fifty megabytes more, then gone; a fifth of a second of work."""
+def test_memory_and_processor_time_are_measured():
+    """Fifty megabytes more, then released; a fifth of a second of work."""
     before = read_process(os.getpid())
-    # From the system itself: what earlier tests have freed may lie about in the process.
+    # Mapped from the system: the allocator may still hold memory that earlier tests have freed.
     block = mmap.mmap(-1, 50_000_000)
     for page in range(0, len(block), mmap.PAGESIZE):
         block[page] = 1
@@ -28,10 +28,10 @@ def test_memory_and_time_are_seen():
     assert used - before.cpu >= 0.19 and used == pytest.approx(time.process_time(), abs=0.1)
 
 
-def test_a_process_that_is_gone():
-    """There is nothing to read."""
+def test_a_process_that_has_ended():
+    """It has no metrics."""
     process = subprocess.Popen([sys.executable, '-c', ''])
     process.wait()
-    for look in (read_process, peak_memory_mb):
+    for read in (read_process, peak_memory_mb):
         with pytest.raises(OSError):
-            look(process.pid)
+            read(process.pid)
