@@ -93,8 +93,6 @@ class LocalizerRig(Rig):
         self.deliver(self.static, TFMessage(transforms=[
             transform(name, position) for name, position in zip(names, mic_positions)]))
 
-    say_info, say_frames = publish_info, publish_frames
-
     def play(self, signals: np.ndarray,
              encode: Callable[[np.ndarray], Any] = bytes_from_samples) -> None:
         """
