@@ -5,7 +5,6 @@ Networks are imported when they are wanted: torch alone is a gigabyte, and a rob
 Runtime, or wants SRP-PHAT only, may not have it.
 """
 
-from importlib.util import find_spec
 import logging
 from pathlib import Path
 
@@ -43,16 +42,15 @@ def load_weights(name: str, device: str = 'cpu', threads: int = 0) -> Method:
 
     """
     path = find_weights(name)
-    if not path.name.endswith('.onnx.zip') and find_spec('torch') is None and device == 'cpu':
-        twin = path.with_name(f'{path.stem}.onnx.zip')
-        if twin.is_file():
-            _LOG.info('%s runs on ONNX Runtime: torch is not installed', name)
-            path = twin
     if path.name.endswith('.onnx.zip'):
         return _load_onnx(path, device, threads)
     try:
         import torch
     except ImportError as error:
+        twin = path.with_name(f'{path.stem}.onnx.zip')
+        if device == 'cpu' and twin.is_file():
+            _LOG.info('%s runs on ONNX Runtime: torch is not installed', name)
+            return _load_onnx(twin, device, threads)
         raise WeightsError(f'method {name!r} needs torch: install it, or choose a network '
                            'for ONNX Runtime such as backprojection.onnx') from error
     from nsrp_ros.core.config import BackprojectionConfig

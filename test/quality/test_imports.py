@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from support.paths import ROOT
 
@@ -178,3 +179,25 @@ def test_a_robot_does_without_the_laboratory(module):
     program = f'{BLOCK}\nimport {module}\nfrom nsrp_ros import Localizer, TalkerTracker, AudioBag'
     result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_default_method_locates_without_torch(anechoic, tmp_path):
+    """On ONNX Runtime, as right as ever; a method that has no such file says what it needs."""
+    np.savez(tmp_path / 'scene.npz', signals=anechoic.signals(), mics=anechoic.mic_positions)
+    program = f"""{BLOCK}
+import numpy as np
+from nsrp_ros import Localizer
+from nsrp_ros.core.model_files import WeightsError
+scene = np.load({str(tmp_path / 'scene.npz')!r})
+print(*Localizer.load().locate(scene['signals'], 16000, scene['mics'], (6, 5, 3)).position)
+try:
+    Localizer.load('neural_srp')
+except WeightsError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    place, sentence = result.stdout.splitlines()
+    found = np.array(place.split(), dtype=float)
+    assert np.linalg.norm(found - anechoic.source_position[:2]) < 0.15
+    assert 'needs torch' in sentence
