@@ -40,15 +40,21 @@ class NodeProcess(subprocess.Popen[bytes]):
         with log.open('w') as file:
             super().__init__(
                 [sys.executable, '-m', f'nsrp_ros.ros.{module}', '--ros-args', *arguments],
-                env=os.environ | {'ROS_DOMAIN_ID': str(domain), 'OMP_NUM_THREADS': '1'}
-                | dict(environment or {}), stdout=file, stderr=subprocess.STDOUT)
+                env=os.environ | {'ROS_DOMAIN_ID': str(domain), 'OMP_NUM_THREADS': '1',
+                                  'PYTHONFAULTHANDLER': '1'} | dict(environment or {}),
+                stdout=file, stderr=subprocess.STDOUT)
 
     def exit_code(self, seconds: float = 30.0) -> int:
-        """Wait for its end; where that takes too long it is killed, and the code is negative."""
+        """
+        Wait for its end.
+
+        Where that takes too long it is aborted: the code is negative, and the log has the
+        traceback of every thread.
+        """
         try:
             return self.wait(patience(seconds))
         except subprocess.TimeoutExpired:
-            self.kill()
+            self.send_signal(signal.SIGABRT)
             return self.wait()
 
     def interrupt(self) -> None:
