@@ -47,6 +47,8 @@ from tqdm import tqdm
 
 NAMESPACE = '/soak_test'
 """Of the test's nodes and topics, so that a running localizer is not disturbed."""
+CONNECTION_TIME = 1.5
+"""Seconds that two nodes may need to connect to each other once both are discovered."""
 START_TIMEOUT = 60.0
 """Seconds that the localizer may take until it is connected."""
 SETTLE_TIME = 10.0
@@ -131,16 +133,19 @@ def _options(args: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _start_nodes(stack: contextlib.ExitStack, scene: Scene,
-                 options: argparse.Namespace) -> dict[str, NodeProcess]:
+def _start_nodes(player: Player, spin: Callable[[], None], stack: contextlib.ExitStack,
+                 scene: Scene, options: argparse.Namespace) -> dict[str, NodeProcess]:
     """Start the processes that are measured; return them by the node's name."""
     dims = ', '.join(f'{d:.3f}' for d in scene.room_dims)
     space = ['-r', f'__ns:={NAMESPACE}']
-    # The localizer last: it is waited for, and its first messages must not be missed.
-    nodes = {}
+    # The localizer last, when the tracker is there: whether these two have discovered each other
+    # cannot be seen from here, and no pose may be missed.
+    nodes: dict[str, NodeProcess] = {}
     if options.tracker:
         nodes['tracker'] = stack.enter_context(node_process(
             'tracker_node', 'tracker', options.output, space))
+        wait_until(lambda: 'tracker' in player.diagnostics, list(nodes.values()), spin,
+                   START_TIMEOUT, 'the tracker did not connect')
     nodes['localizer'] = stack.enter_context(node_process(
         'localizer_node', 'localizer', options.output, [
             *space, '-p', f'method:={options.method}', '-p', f'threads:={options.threads}',
@@ -157,15 +162,15 @@ def _run(player: Player, scene: Scene, stack: contextlib.ExitStack,
     """Play from beginning to end; return what was measured meanwhile."""
     def spin() -> None:
         rclpy.spin_once(player, timeout_sec=0.02)
-    nodes = _start_nodes(stack, scene, options)
+    nodes = _start_nodes(player, spin, stack, scene, options)
     processes = list(nodes.values())
     wait_until(lambda: player.connected and (
         # The player subscribes to the localizer as well, hence two of each.
-        not options.tracker or 'tracker' in player.diagnostics and all(
+        not options.tracker or all(
             player.count_subscribers(t) > 1 for t in ('likelihood', 'source_pose'))),
         processes, spin, START_TIMEOUT, 'the localizer did not connect')
     began = time.monotonic()
-    while time.monotonic() < began + 0.2:
+    while time.monotonic() < began + (CONNECTION_TIME if options.tracker else 0.2):
         spin()  # outputs are connected a moment after they are discovered
     measured = Measurements(ready_after=began - nodes['localizer'].started)
     began = time.monotonic()
