@@ -1,7 +1,7 @@
 """
 nsrp_ros: where somebody is talking, in metres, on the map.
 
-    from nsrp_ros import Localizer
+    from nsrp_ros import Localizer, Surroundings
 
 Public names are imported when they are asked for; docs/explanation/architecture.md is the map of
 all modules. Dimensions, the same everywhere: B batch, M microphones, P = M (M - 1) / 2 pairs,
@@ -16,8 +16,10 @@ from nsrp_ros import renamed_modules
 
 if TYPE_CHECKING:
     from nsrp_ros.bags.reader import AudioBag
+    from nsrp_ros.core.direction import Direction
     from nsrp_ros.core.estimate import Estimate
     from nsrp_ros.core.posterior import Posterior
+    from nsrp_ros.core.surroundings import Surroundings
     from nsrp_ros.localization.localizer import Localizer
     from nsrp_ros.tracking.peaks import find_peaks
     from nsrp_ros.tracking.tracker import TalkerTracker
@@ -27,15 +29,17 @@ __version__ = '0.2.0'
 
 _PUBLIC = {
     'AudioBag': 'bags.reader',
+    'Direction': 'core.direction',
     'Estimate': 'core.estimate',
     'Localizer': 'localization.localizer',
     'Posterior': 'core.posterior',
+    'Surroundings': 'core.surroundings',
     'TalkerTracker': 'tracking.tracker',
     'TrackingConfig': 'tracking.tracking_config',
     'find_peaks': 'tracking.peaks',
 }
-__all__ = ['AudioBag', 'Estimate', 'find_peaks', 'Localizer', 'Posterior', 'TalkerTracker',
-           'TrackingConfig']
+__all__ = ['AudioBag', 'Direction', 'Estimate', 'find_peaks', 'Localizer', 'Posterior',
+           'Surroundings', 'TalkerTracker', 'TrackingConfig']
 
 renamed_modules.install()
 

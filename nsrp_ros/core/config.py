@@ -156,6 +156,10 @@ class BackprojectionConfig:
     """Residual blocks over the map."""
     map_hidden_channels: int = 32
     """Features between the two convolutions of such a block."""
+    uncertain_walls: bool = False
+    """Whether planes may be known by degrees or not at all, and several people may talk."""
+    least_lags: int = 0
+    """Lags that are looked at however close microphones are: 288 are 6 m of an echo's detour."""
     grid_size: int = 25
     """Cells along each side of the floor, unless another grid is requested."""
     heights: int = 6

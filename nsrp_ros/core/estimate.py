@@ -5,10 +5,13 @@ Methods whose maps are scores (SRP, Neural-SRP) take the highest cell, as in the
 whose maps are posteriors take the geometric median (posterior.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from typing import overload
 
 from nsrp_ros.core.config import Confidence
+from nsrp_ros.core.direction import Direction
 import numpy as np
 
 RIGHT_WITHIN = 0.5
@@ -23,7 +26,7 @@ class Estimate:
     Attributes
     ----------
     position : numpy.ndarray
-        Shape (2,), x and y in metres in the room's frame.
+        Shape (2,), x and y in metres, in the frame of the microphones and the surroundings.
     likelihood_map : numpy.ndarray
         Shape (ny, nx), y first; higher is likelier. Probabilities of the cells, which sum to
         one, where the method has a posterior; scores in its own units otherwise.
@@ -40,7 +43,14 @@ class Estimate:
     presence : float or None
         The probability that somebody talks; None if the method does not estimate it.
     height : float or None
-        Metres above the floor, the median of its posterior; None if the method has none.
+        Metres, z in that frame, the median of its posterior: above the floor, in a room from the
+        origin. None if the method has none.
+    searched : numpy.ndarray or None
+        Shape (ny, nx), bool: which of the map's cells are in the search area; nothing is known
+        of the others. None where all are.
+    direction : Direction or None
+        From the centre of the microphones to the talker, with its spread and that of the
+        distance; None without a posterior.
 
     """
 
@@ -52,6 +62,52 @@ class Estimate:
     covariance: np.ndarray | None = None
     presence: float | None = None
     height: float | None = None
+    searched: np.ndarray | None = None
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True)
+class Talkers(Sequence[Estimate]):
+    """
+    Everybody who talks in one window: a sequence of estimates, the surest first.
+
+    Attributes
+    ----------
+    estimates : tuple of Estimate
+        One of each voice.
+    likelihood_map : numpy.ndarray or None
+        Shape (ny, nx): how many talkers are expected in each cell, which sums to how many there
+        are; of methods whose maps are scores, the one estimate's map. None if nobody talks.
+
+    Examples
+    --------
+    >>> len(Talkers(()))
+    0
+
+    """
+
+    estimates: tuple[Estimate, ...]
+
+    @property
+    def likelihood_map(self) -> np.ndarray | None:
+        """Return the map of all."""
+        maps = [one.likelihood_map if one.presence is None or one.covariance is None
+                else one.presence * one.likelihood_map for one in self.estimates]
+        return sum(maps[1:], maps[0]) if maps else None
+
+    @overload
+    def __getitem__(self, number: int) -> Estimate: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> tuple[Estimate, ...]: ...
+
+    def __getitem__(self, number: int | slice) -> Estimate | tuple[Estimate, ...]:
+        """Return one of the estimates, or some of them."""
+        return self.estimates[number]
+
+    def __len__(self) -> int:
+        """Return how many talkers there are."""
+        return len(self.estimates)
 
 
 def from_scores(scores: np.ndarray, x: np.ndarray, y: np.ndarray, model: Confidence,

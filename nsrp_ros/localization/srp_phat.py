@@ -3,7 +3,8 @@ Steered response power, the classical method: the paper's eq. 4 to 6.
 
 `srp_phat` is as strong as SRP-PHAT gets on one window: lags interpolated, TDOAs computed in three
 dimensions on a fine grid, the unknown height marginalised. `srp_phat_2d` is the paper's baseline:
-25 by 25 cells, heights ignored.
+25 by 25 cells, heights ignored. In both, offsets, the window's ends and bins without sound have no
+vote (core/spectral_edges.py).
 """
 
 from nsrp_ros.core.config import SrpConfig
@@ -58,7 +59,7 @@ class SrpPhat:
         -------
         likelihood_map : numpy.ndarray
             Shape (ny, nx), float32: the mean over pairs of the cross-correlation at each cell's
-            TDOA, 1 where every pair agrees perfectly.
+            TDOA, 1 where every pair agrees perfectly in every bin.
         x, y : numpy.ndarray
             Shapes (nx,), (ny,), the cells' centres in metres.
 

@@ -47,6 +47,24 @@ def test_a_silent_channel_correlates_with_nothing():
     np.testing.assert_array_equal(correlation, 0)
 
 
+def test_offsets_do_not_matter():
+    """They are no sound, and the window's ends have no vote."""
+    signals = 0.01 * np.random.default_rng(0).standard_normal((2, 4000)).astype(np.float32)
+    offsets = np.array([[0.9], [-0.3]], np.float32)
+    pairs = np.array([[0, 1]])
+    np.testing.assert_allclose(gcc_phat(signals + offsets, pairs), gcc_phat(signals, pairs),
+                               atol=2e-3)
+
+
+def test_empty_bins_have_no_vote():
+    """Of two copies of what was sampled at half the rate, half of the bins agree; none invent."""
+    noise = np.random.default_rng(0).standard_normal((1, 4000)).astype(np.float32)
+    copies = np.repeat(resample(noise, 8000, 16000), 2, axis=0)
+    correlation = gcc_phat(copies, np.array([[0, 1]]))[0]
+    assert correlation.argmax() == 0
+    assert correlation[0] == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize('kind', [np.asarray, torch.as_tensor])
 def test_the_cross_spectral_matrix_holds_every_cross_spectrum(kind):
     """Its element (i, j) is the sum over frames of i's and j's, also of i with itself."""

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 from nsrp_ros import Localizer
+from nsrp_ros import Surroundings
 from nsrp_ros.core.config import Confidence
+from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.estimate import from_scores
 from nsrp_ros.core.geometry import cell_centres
 from nsrp_ros.core.model_files import find_weights
@@ -15,6 +17,8 @@ from nsrp_ros.localization.backprojection.torch_batches import Backprojector
 from nsrp_ros.localization.methods import BatchMethod
 from nsrp_ros.localization.methods import Method
 from nsrp_ros.localization.methods import PosteriorMethod
+from nsrp_ros.localization.methods import SurroundingsMethod
+from nsrp_ros.localization.methods import TalkersMethod
 from nsrp_ros.localization.methods.srp import SRP_CONFIGS
 from nsrp_ros.localization.srp_phat import SrpPhat
 from nsrp_ros.networks.checkpoint import load_checkpoint
@@ -71,6 +75,63 @@ def test_a_name_is_given_once(centre):
     """Two methods of one name would be told apart by luck."""
     with pytest.raises(ValueError, match="there is a method 'srp_phat' already"):
         methods.register('srp_phat', lambda device, threads: centre)
+
+
+class Chorus:
+    """A method that knows surroundings, and finds as many talkers as there are microphones."""
+
+    takes_surroundings = True
+
+    def __init__(self):
+        self.config = CentreConfig()
+        self.given = []
+
+    def estimate(self, signals, mic_positions, surroundings, area=None, shape=None):
+        """Answer with the middle of the search area."""
+        self.given.append((surroundings, area, shape))
+        return self._at(surroundings, 0.5)
+
+    def estimate_talkers(self, signals, mic_positions, surroundings, most):
+        """Answer with one a microphone, the last the surest."""
+        self.given.append((surroundings, most))
+        return [self._at(surroundings, k / 10) for k in range(len(signals))]
+
+    def _at(self, surroundings, confidence):
+        middle = (surroundings.lower + surroundings.upper)[:2] / 2
+        return Estimate(middle, np.ones((1, 1)), middle[:1], middle[1:], confidence)
+
+
+def test_a_method_that_takes_surroundings_gets_them_as_they_are(anechoic):
+    """With an area and a shape, one by one or many; three lengths come as an exact box."""
+    chorus = Chorus()
+    assert isinstance(chorus, SurroundingsMethod) and isinstance(chorus, TalkersMethod)
+    assert not isinstance(Centre(), SurroundingsMethod)
+    localizer = Localizer(chorus)
+    room = Surroundings.box((6, 5, 3), (10, 0, 0), 0.5, 0.1)
+    scene = anechoic.signals(), 16000, anechoic.mic_positions, room  # microphones are outside
+    estimate = localizer.locate(*scene, area=[[9, 1], [11, 2]], shape=(3, 4))
+    np.testing.assert_allclose(estimate.position, (room.lower + room.upper)[:2] / 2)
+    assert chorus.given.pop() == (room, [[9, 1], [11, 2]], (3, 4))
+    assert len(localizer.locate_all([scene, scene])) == 2 and chorus.given.pop()[0] is room
+    localizer.locate(*scene[:3], anechoic.room_dims)
+    box = chorus.given.pop()[0]
+    np.testing.assert_array_equal(box.upper, anechoic.room_dims)
+    assert len(box.planes) == 6 and not box.std.any()
+
+
+def test_talkers_come_the_surest_first(centre, anechoic):
+    """No more than asked for; of a method that locates one, that one if anybody talks."""
+    chorus = Chorus()
+    scene = anechoic.signals(), 16000, anechoic.mic_positions, Surroundings.open(
+        (0, 0, 0), anechoic.room_dims)
+    found = Localizer(chorus).locate_talkers(*scene, most=2)
+    assert [one.confidence for one in found] == [0.5, 0.4]
+    assert chorus.given == [(scene[-1], 2)]
+    assert len(Localizer(centre).locate_talkers(*scene)) == 1  # it cannot tell silence
+    silence = 0 * scene[0], *scene[1:]
+    assert len(Localizer.load('backprojection.onnx').locate_talkers(*silence)) == 0
+    with pytest.raises(ValueError, match='1 or more talkers'):
+        Localizer(chorus).locate_talkers(*scene, most=0)
 
 
 def test_what_comes_with_the_package_is_listed():

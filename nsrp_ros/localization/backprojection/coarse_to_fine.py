@@ -15,20 +15,19 @@ from typing import Any
 
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.estimate import Estimate
-from nsrp_ros.core.geometry import Grid
-from nsrp_ros.core.posterior import expected_position
 from nsrp_ros.core.posterior import from_posterior
 from nsrp_ros.core.posterior import Posterior
-from nsrp_ros.localization.backprojection.approximations import REFINEMENT_CELLS
+from nsrp_ros.core.surroundings import Surroundings
+from nsrp_ros.localization.backprojection.grids import cells_searched
+from nsrp_ros.localization.backprojection.grids import CornerGrid
+from nsrp_ros.localization.backprojection.grids import map_grid
+from nsrp_ros.localization.backprojection.grids import refinement_grid
 import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
-REFINEMENT_REACH = 1.5
-"""Cells of the map, to either side of the expected position, that the refinement grid covers."""
-
-Scene = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
-"""Signals (M, T), microphones (M, 3) and room (3,)."""
+Scene = tuple[NDArray[np.float32], NDArray[np.float64], Any]
+"""Signals (M, T), microphones (M, 3) and room: its lengths (3,), or Surroundings."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ over a coarser grid around it, if any."""
 def locate(encode: Callable[..., Evaluate], config: BackprojectionConfig,
            signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
            room_dims: NDArray[np.float64], area: ArrayLike | None = None,
-           shape: tuple[int, int] | None = None) -> Estimate:
+           shape: tuple[int, int] | None = None, search: Surroundings | None = None) -> Estimate:
     """
     Locate the talker of one window.
 
@@ -79,6 +78,9 @@ def locate(encode: Callable[..., Evaluate], config: BackprojectionConfig,
         that the talker is known to be in; the whole floor if left out.
     shape : tuple of int, optional
         Rows and columns of the map; the network's own grid if left out.
+    search : Surroundings, optional
+        The part of the room in which the talker is searched; all of it if left out. The presence
+        is then that of a talker there.
 
     Returns
     -------
@@ -89,19 +91,74 @@ def locate(encode: Callable[..., Evaluate], config: BackprojectionConfig,
     Raises
     ------
     ValueError
-        If the area is not inside the room or the shape is empty.
+        If the area is not inside the room, holds nothing of the search area, or the shape is
+        empty.
 
     """
-    grid = _map_grid(config, room_dims, area, shape)
+    grid = map_grid(config, room_dims if search is None else search, area, shape)
     active = channels_with_signal(signals)
     if active.sum() < 2:
-        return no_talker_estimate(grid)
+        return no_talker_estimate(grid, search)
     evaluate = encode(signals[active], mic_positions[active])
+    return look(evaluate, grid, search, mic_positions.mean(axis=0)).estimate
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    What one look at a grid, and a closer one, have found.
+
+    Attributes
+    ----------
+    whole, refined : Posterior
+        Over the grid, and over finer cells around the position found there.
+    estimate : Estimate
+        What the two mean.
+
+    """
+
+    whole: Posterior
+    refined: Posterior
+    estimate: Estimate
+
+
+def look(evaluate: Evaluate, grid: CornerGrid, search: Surroundings | None,
+         centre: NDArray[np.float64]) -> Look:
+    """
+    Evaluate a grid, and a finer one around the position that its posterior means.
+
+    Parameters
+    ----------
+    evaluate : Evaluate
+        Of one scene.
+    grid : CornerGrid
+        The whole map.
+    search : Surroundings or None
+        The part of it in which the talker is searched; None for all of it.
+    centre : numpy.ndarray
+        Shape (3,), metres: of the microphones.
+
+    Returns
+    -------
+    Look
+        See there.
+
+    """
     coarse = evaluate(grid.corners, grid.shape, None)
-    whole = Posterior(coarse.cells, grid.x, grid.y, grid.z)
-    fine = _refinement_grid(whole, grid)
-    refined = Posterior(evaluate(fine.corners, fine.shape, coarse).cells, fine.x, fine.y, fine.z)
-    return from_posterior(whole, refined, coarse.presence)
+    whole, share = _searched(grid.posterior(coarse.cells), search)
+    fine = refinement_grid(whole, grid)
+    refined = _refined(whole, fine.posterior(evaluate(fine.corners, fine.shape, coarse).cells),
+                       search)
+    return Look(whole, refined, from_posterior(whole, refined, coarse.presence * share, centre))
+
+
+def _refined(whole: Posterior, refined: Posterior, search: Surroundings | None) -> Posterior:
+    """Limit a refinement to the search area; where it has no part of that, there is none."""
+    if search is None or whole.searched is None:
+        return refined
+    inside = cells_searched(refined, search)
+    # An outline can be narrower than cells.
+    return refined.within(inside)[0] if inside.any() else whole
 
 
 def locate_all(encode: Callable[..., Evaluate], config: BackprojectionConfig,
@@ -112,13 +169,13 @@ def locate_all(encode: Callable[..., Evaluate], config: BackprojectionConfig,
     Parameters
     ----------
     encode : callable
-        As for `locate`, but of B scenes: takes signals (B, M, T), positions (B, M, 3) and rooms
-        (B, 3); what it returns takes corners (B, 2, 3) and gives a GridPosterior whose cells and
-        presence have B first.
+        As for `locate`, but of B scenes: takes signals (B, M, T), positions (B, M, 3) and a list
+        of B rooms; what it returns takes corners (B, 2, 3) and gives a GridPosterior whose cells
+        and presence have B first.
     config : BackprojectionConfig
         See `locate`.
     scenes : sequence of tuple
-        Of numpy.ndarray: signals (M, T), all with the same T, positions and room.
+        Signals (M, T), all with the same T, positions, and the room: its lengths, or Surroundings.
 
     Returns
     -------
@@ -128,31 +185,36 @@ def locate_all(encode: Callable[..., Evaluate], config: BackprojectionConfig,
     """
     estimates: dict[int, Estimate] = {}
     groups: dict[int, list[tuple[int, NDArray[np.bool_]]]] = defaultdict(list)
-    grids = [_map_grid(config, room_dims) for _, _, room_dims in scenes]
+    searches = [room if isinstance(room, Surroundings) else None for _, _, room in scenes]
+    grids = [map_grid(config, room) for _, _, room in scenes]
     for k, (signals, _, _) in enumerate(scenes):
         active = channels_with_signal(signals)
         if active.sum() < 2:
-            estimates[k] = no_talker_estimate(grids[k])
+            estimates[k] = no_talker_estimate(grids[k], searches[k])
         else:
             groups[int(active.sum())].append((k, active))
     for group in groups.values():
-        evaluate = encode(*(np.stack(parts) for parts in zip(
-            *((scenes[k][0][active], scenes[k][1][active], scenes[k][2])
-              for k, active in group), strict=True)))
-        own = [grids[k] for k, _ in group]
-        coarse, wholes = _evaluate_all(evaluate, own, None)
-        _, refined = _evaluate_all(
-            evaluate, [_refinement_grid(*each) for each in zip(wholes, own, strict=True)], coarse)
-        for (k, _), *found in zip(group, wholes, refined, coarse.presence.tolist(), strict=True):
-            estimates[k] = from_posterior(*found)
+        numbers = [k for k, _ in group]
+        evaluate = encode(np.stack([scenes[k][0][active] for k, active in group]),
+                          np.stack([scenes[k][1][active] for k, active in group]),
+                          [scenes[k][2] for k in numbers])
+        coarse, wholes = _evaluate_all(evaluate, [grids[k] for k in numbers], None)
+        found = [_searched(whole, searches[k]) for k, whole in zip(numbers, wholes, strict=True)]
+        _, refined = _evaluate_all(evaluate, [
+            refinement_grid(whole, grids[k])
+            for k, (whole, _) in zip(numbers, found, strict=True)], coarse)
+        for k, (whole, share), finer, presence in zip(
+                numbers, found, refined, coarse.presence.tolist(), strict=True):
+            estimates[k] = from_posterior(whole, _refined(whole, finer, searches[k]),
+                                          presence * share, scenes[k][1].mean(axis=0))
     return [estimates[k] for k in range(len(scenes))]
 
 
-def _evaluate_all(evaluate: Evaluate, grids: list['_CornerGrid'], coarse: GridPosterior | None
+def _evaluate_all(evaluate: Evaluate, grids: list[CornerGrid], coarse: GridPosterior | None
                   ) -> tuple[GridPosterior, list[Posterior]]:
     """Evaluate one grid of equal shape in each scene of a batch."""
     result = evaluate(np.stack([grid.corners for grid in grids]), grids[0].shape, coarse)
-    return result, [Posterior(cells, grid.x, grid.y, grid.z)
+    return result, [grid.posterior(cells)
                     for cells, grid in zip(result.cells, grids, strict=True)]
 
 
@@ -161,51 +223,14 @@ def channels_with_signal(signals: ArrayLike) -> NDArray[np.bool_]:
     return np.asarray(np.asarray(signals).any(axis=1))
 
 
-def no_talker_estimate(grid: Grid) -> Estimate:
+def no_talker_estimate(grid: CornerGrid, search: Surroundings | None = None) -> Estimate:
     """Return the estimate where fewer than two channels have a signal: flat, presence 0."""
-    flat = np.full(grid.shape, 1 / math.prod(grid.shape))
-    return from_posterior(Posterior(flat, grid.x, grid.y, grid.z), presence=0.0)
+    flat = grid.posterior(np.full(grid.shape, 1 / math.prod(grid.shape)))
+    return from_posterior(_searched(flat, search)[0], presence=0.0)
 
 
-@dataclass(frozen=True)
-class _CornerGrid(Grid):
-    """A grid that keeps its corners (2, 3), metres."""
-
-    corners: NDArray[np.float64]
-
-    @classmethod
-    def between(cls, corners: NDArray[np.float64], nx: int, ny: int, nz: int) -> '_CornerGrid':
-        """Divide the box between two corners."""
-        grid = Grid.over_box(corners[0], corners[1], nx, ny, nz)
-        return cls(grid.x, grid.y, grid.z, corners)
-
-
-def _map_grid(config: BackprojectionConfig, room_dims: NDArray[np.float64],
-              area: ArrayLike | None = None, shape: tuple[int, int] | None = None) -> _CornerGrid:
-    """Divide the floor, or an area of it, into cells."""
-    corners = _corners(area, room_dims)
-    rows, columns = shape or config.shape[1:]
-    return _CornerGrid.between(corners, columns, rows, config.heights)
-
-
-def _refinement_grid(whole: Posterior, grid: _CornerGrid) -> _CornerGrid:
-    """Divide the surroundings of a posterior's expected position into finer cells."""
-    centre, reach = expected_position(whole), REFINEMENT_REACH * whole.cell_size
-    corners = grid.corners.copy()
-    corners[0, :2] = np.maximum(corners[0, :2], centre - reach)
-    corners[1, :2] = np.minimum(corners[1, :2], centre + reach)
-    return _CornerGrid.between(corners, REFINEMENT_CELLS, REFINEMENT_CELLS, len(grid.z))
-
-
-def _corners(area: ArrayLike | None, room_dims: ArrayLike) -> NDArray[np.float64]:
-    """Return the box (2, 3) above an area of the floor, metres."""
-    corners = np.stack([np.zeros(3), np.asarray(room_dims, dtype=np.float64)])
-    if area is not None:
-        area = np.asarray(area, dtype=np.float64)
-        if (area.shape != (2, 2) or not np.isfinite(area).all() or (area[0] < 0).any()
-                or (area[1] > corners[1, :2]).any() or (area[0] >= area[1]).any()):
-            raise ValueError('area must be the lower and upper corner (x, y) of a part of the '
-                             f'floor of {corners[1, 0]:g} x {corners[1, 1]:g} m, got '
-                             f'{area.tolist()}')
-        corners[:, :2] = area
-    return corners
+def _searched(posterior: Posterior, search: Surroundings | None) -> tuple[Posterior, float]:
+    """Condition on the talker being in the search area, and tell the probability of that."""
+    if search is None or search.outline is None:
+        return posterior, 1.0
+    return posterior.within(cells_searched(posterior, search))

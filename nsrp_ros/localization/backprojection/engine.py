@@ -19,6 +19,7 @@ from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.core.lag_grid import LAG_STEP
 from nsrp_ros.core.lag_grid import STRIDE
 from nsrp_ros.core.pair_selection import select_pairs
+from nsrp_ros.core.surroundings import Surroundings
 from nsrp_ros.localization.backprojection.approximations import Approximations
 from nsrp_ros.localization.backprojection.approximations import round_up_cells
 from nsrp_ros.localization.backprojection.coarse_to_fine import Evaluate
@@ -86,7 +87,8 @@ class OnnxBackprojector:
 
     def estimate(self, signals: Floats, mic_positions: NDArray[np.float64],
                  room_dims: NDArray[np.float64], area: ArrayLike | None = None,
-                 shape: tuple[int, int] | None = None) -> Estimate:
+                 shape: tuple[int, int] | None = None,
+                 search: Surroundings | None = None) -> Estimate:
         """Locate the talker of one window; see `coarse_to_fine.locate`."""
         dims = np.asarray(room_dims, np.float32)
 
@@ -94,7 +96,7 @@ class OnnxBackprojector:
             features = self.encode(np.asarray(signals, np.float32), np.asarray(mics, np.float32))
             return lambda corners, shape, coarse: self.evaluate_grid(
                 features, dims, corners, shape, coarse)
-        return locate(encode, self.config, signals, mic_positions, room_dims, area, shape)
+        return locate(encode, self.config, signals, mic_positions, room_dims, area, shape, search)
 
     def encode(self, signals: Floats, mics: Floats) -> LagFeatureTable:
         """

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.core.surroundings import Surroundings
 from nsrp_ros.localization.backprojection.approximations import Approximations
 from nsrp_ros.localization.backprojection.coarse_to_fine import Evaluate
 from nsrp_ros.localization.backprojection.coarse_to_fine import GridPosterior
@@ -59,7 +60,8 @@ class Backprojector:
     @torch.inference_mode()
     def estimate(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
                  room_dims: NDArray[np.float64], area: ArrayLike | None = None,
-                 shape: tuple[int, int] | None = None) -> Estimate:
+                 shape: tuple[int, int] | None = None,
+                 search: Surroundings | None = None) -> Estimate:
         """
         Locate the talker of one window.
 
@@ -72,6 +74,8 @@ class Backprojector:
             that the talker is known to be in; the whole floor if left out.
         shape : tuple of int, optional
             Rows and columns of the map; the network's own grid if left out.
+        search : Surroundings, optional
+            The part of the room in which the talker is searched; all of it if left out.
 
         Returns
         -------
@@ -98,7 +102,7 @@ class Backprojector:
                 return GridPosterior(result.log_posterior.exp().cpu().numpy(),
                                      float(result.presence.sigmoid()), result)
             return evaluate
-        return locate(encode, self.config, signals, mic_positions, room_dims, area, shape)
+        return locate(encode, self.config, signals, mic_positions, room_dims, area, shape, search)
 
     @torch.inference_mode()
     def estimate_all(self, scenes: Sequence[Scene]) -> list[Estimate]:
@@ -123,8 +127,9 @@ class Backprojector:
         tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
 
         def encode(signals: NDArray[np.float32], mics: NDArray[np.float64],
-                   room_dims: NDArray[np.float64]) -> Evaluate:
-            features, dims = self.model.encode(tensor(signals), tensor(mics)), tensor(room_dims)
+                   rooms: list[NDArray[np.float64]]) -> Evaluate:
+            features = self.model.encode(tensor(signals), tensor(mics))
+            dims = tensor(np.stack(rooms))
 
             def evaluate(corners: NDArray[np.float64], cells: tuple[int, int, int],
                          coarse: GridPosterior | None) -> GridPosterior:

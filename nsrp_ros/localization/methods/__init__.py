@@ -1,8 +1,10 @@
 """
 Every localization method by its name.
 
-A method is any class with a `config` and an `estimate`, see `Method`. To add one, put a module
-into this folder that registers it, and nothing else:
+A method is any class with a `config` and an `estimate`: one that knows rooms that are boxes from
+the origin, see `Method`, or, with `takes_surroundings`, one that knows all surroundings, see
+`SurroundingsMethod`. To add one, put a module into this folder that registers it, and nothing
+else:
 
     register('my_method', lambda device, threads: MyMethod(MyConfig()))
 
@@ -18,10 +20,12 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from typing import Any
+from typing import ClassVar
 from typing import Protocol
 from typing import runtime_checkable
 
 from nsrp_ros.core.estimate import Estimate
+from nsrp_ros.core.surroundings import Surroundings
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +36,7 @@ ENTRY_POINTS = 'nsrp_ros.methods'
 @runtime_checkable
 class Method(Protocol):
     """
-    What answers for a window.
+    What answers for a window in a room that is a box; see box_rooms.py for any other.
 
     Attributes
     ----------
@@ -87,11 +91,46 @@ class PosteriorMethod(Protocol):
 
     def estimate(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
                  room_dims: NDArray[np.float64], area: Any = None,
-                 shape: tuple[int, int] | None = None) -> Estimate:
+                 shape: tuple[int, int] | None = None,
+                 search: Surroundings | None = None) -> Estimate:
         """Locate the talker within an area (2, 2), metres, on a map of so many cells."""
 
 
-Load = Callable[[str, int], Method]
+@runtime_checkable
+class SurroundingsMethod(Protocol):
+    """
+    A method that knows surroundings of any form; positions are in the caller's frame.
+
+    Attributes
+    ----------
+    config : dataclass
+        See `Method`.
+    takes_surroundings : bool
+        True. `estimate` and `estimate_all`, if there is one, are given `Surroundings` in place of
+        a room's lengths.
+
+    """
+
+    config: Any
+    takes_surroundings: ClassVar[bool]
+
+    def estimate(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
+                 surroundings: Surroundings, area: Any = None,
+                 shape: tuple[int, int] | None = None) -> Estimate:
+        """Locate the talker; microphones may be outside the search area."""
+
+
+@runtime_checkable
+class TalkersMethod(SurroundingsMethod, Protocol):
+    """A method that finds several talkers in one window."""
+
+    def estimate_talkers(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
+                         surroundings: Surroundings, most: int) -> list[Estimate]:
+        """Locate up to `most` talkers; none is in the list if nobody talks."""
+
+
+AnyMethod = Method | SurroundingsMethod
+Load = Callable[[str, int], AnyMethod]
 """Makes a method, given a torch device and a number of CPU threads."""
 _REGISTRY: dict[str, Load] = {}
 
