@@ -11,9 +11,12 @@ from nsrp_ros.simulation.acoustics.image_sources import ImageSourceConfig
 from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
 from nsrp_ros.simulation.acoustics.room_responses import render_microphones
 from nsrp_ros.simulation.noise import NoiseConfig
+from nsrp_ros.simulation.rooms.polygons import draw_inside
 from nsrp_ros.simulation.shoebox_rooms import Rooms
 from nsrp_ros.simulation.speech.bank import SpeechBank
 import torch
+
+_MARGIN = 0.2  # metres of interfering talkers to the walls of rooms that are no boxes
 
 
 def babble_in_room(config: NoiseConfig, room_config: ImageSourceConfig, rooms: Rooms,
@@ -51,7 +54,10 @@ def babble_in_room(config: NoiseConfig, room_config: ImageSourceConfig, rooms: R
     babble = torch.zeros((), device=device)
     for _ in range(config.babble_talkers):
         place = torch.rand(n_rooms, 3, generator=generator, device=generator.device).to(device)
-        other = replace(rooms, source_position=(0.1 + 0.8 * place) * rooms.dims)
+        position = (0.1 + 0.8 * place) * rooms.dims
+        if rooms.outline is not None:
+            position[:, :2] = _within(rooms.outline, generator)
+        other = replace(rooms, source_position=position)
         if acoustics is not None and acoustics.talker_axis is not None:
             axis = torch.randn(n_rooms, 3, generator=generator,
                                device=generator.device).to(device)
@@ -62,6 +68,14 @@ def babble_in_room(config: NoiseConfig, room_config: ImageSourceConfig, rooms: R
         babble = babble + render_microphones(room_config, other, speech, speech_bank.sample_rate,
                                              max_bytes, acoustics, generator)
     return babble
+
+
+def _within(outline: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Draw a place (B, 2) within each outline (B, C, 2), away from its walls."""
+    def uniform(*shape: int) -> torch.Tensor:
+        drawn = torch.rand(shape, generator=generator, device=generator.device)
+        return drawn.to(outline.device)
+    return draw_inside(outline, 1, _MARGIN, uniform)[:, 0]
 
 
 def diffuse_babble(config: NoiseConfig, mic_positions: torch.Tensor, speech_bank: SpeechBank,

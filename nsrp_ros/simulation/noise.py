@@ -1,5 +1,7 @@
 """
-Noise: sensor noise and machine hum. Interfering talkers are in babble.py.
+Noise: sensor noise and machine hum.
+
+Interfering talkers are in babble.py, a robot's own noise in devices/ego_noise.py.
 
 Shapes: B scenes, M microphones, T samples.
 """
@@ -37,15 +39,19 @@ class NoiseConfig:
     hum: float = 0.3
     """Share of the scenes with machine hum: distant fans and mains harmonics."""
     hum_snr_db: tuple[float, float] = (0.0, 25.0)
+    ego: float = 0.0
+    """Share of the scenes in which fans and motors are next to the first device."""
+    ego_snr_db: tuple[float, float] = (0.0, 25.0)
 
     def __post_init__(self) -> None:
         """Raise ValueError where a range does not rise or a share is none."""
         for low, high in (self.sensor_snr_db, self.sensor_colour, self.babble_snr_db,
-                          self.hum_snr_db):
+                          self.hum_snr_db, self.ego_snr_db):
             if low > high:
                 raise ValueError('the ends of ranges must rise')
-        if not (0 <= self.babble <= 1 and 0 <= self.hum <= 1 and self.babble_talkers > 0):
-            raise ValueError('babble and hum must be shares, and some must talk')
+        if not (0 <= self.babble <= 1 and 0 <= self.hum <= 1 and 0 <= self.ego <= 1
+                and self.babble_talkers > 0):
+            raise ValueError('babble, hum and ego must be shares, and some must talk')
 
 
 def add_sensor_noise(signals: torch.Tensor, snr_db: float,
@@ -110,7 +116,7 @@ def sensor_noise(config: NoiseConfig, shape: tuple[int, int, int], uniform: Draw
     n_scenes, n_mics, _ = shape
     low, high = config.sensor_colour
     colour = low + (high - low) * uniform(n_scenes, 1, 1)
-    noise = _coloured(normal(*shape), colour, 50.0, sample_rate)
+    noise = coloured(normal(*shape), colour, 50.0, sample_rate)
     level_db = config.sensor_spread_db * (2 * uniform(n_scenes, n_mics, 1) - 1)
     return noise * 10 ** (level_db / 20)
 
@@ -139,8 +145,8 @@ def hum(mic_positions: torch.Tensor, n_samples: int, uniform: DrawFunction,
     """
     n_scenes, n_mics, _ = mic_positions.shape
     colour = 2 + uniform(n_scenes, 1, 1)
-    fans = diffuse_field(_coloured(normal(n_scenes, n_mics, n_samples), colour, 40.0,
-                                   sample_rate), mic_positions, sample_rate)
+    fans = diffuse_field(coloured(normal(n_scenes, n_mics, n_samples), colour, 40.0,
+                                  sample_rate), mic_positions, sample_rate)
     mains = torch.where(uniform(n_scenes, 1, 1, 1) < 0.5, *_MAINS)
     harmonic = torch.arange(1, _HARMONICS + 1, device=fans.device)[:, None]
     time = torch.arange(n_samples, device=fans.device) / sample_rate
@@ -149,16 +155,31 @@ def hum(mic_positions: torch.Tensor, n_samples: int, uniform: DrawFunction,
     return fans + uniform(n_scenes, 1, 1) * tones.sum(dim=2)
 
 
-def _coloured(white: torch.Tensor, exponent: torch.Tensor, lowest: float,
-              sample_rate: int) -> torch.Tensor:
+def coloured(white: torch.Tensor, exponent: torch.Tensor, lowest: float,
+             sample_rate: int) -> torch.Tensor:
     """
-    Filter white noise (B, M, T) to a power density of 1 / f^exponent, of unit power.
+    Filter white noise to a power density of 1 / f^exponent, of unit power.
 
-    The exponents have shape (B, 1, 1); below `lowest`, hertz, the density is constant.
+    Parameters
+    ----------
+    white : torch.Tensor
+        Shape (..., T), of unit power.
+    exponent : torch.Tensor
+        Shape (..., 1), as of `white` or broadcast to it.
+    lowest : float
+        Hertz; below it the density is constant.
+    sample_rate : int
+        Hertz.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (..., T).
+
     """
     n_samples = white.shape[-1]
     spectra = torch.fft.rfft(white)
     frequency = torch.arange(spectra.shape[-1], device=white.device) * (sample_rate / n_samples)
-    shape = frequency.clamp(min=lowest) ** (-exponent / 2)  # (B, 1, F)
+    shape = frequency.clamp(min=lowest) ** (-exponent / 2)  # (..., F)
     shape = shape / shape.square().mean(dim=-1, keepdim=True).sqrt()
     return torch.fft.irfft(spectra * shape, n_samples)

@@ -8,15 +8,21 @@ To measure robustness to one effect, change that of `REAL` and keep the rest:
 
 from dataclasses import dataclass
 from dataclasses import replace
+import math
 
 from nsrp_ros.simulation.acoustics.directivity import DirectivityConfig
 from nsrp_ros.simulation.acoustics.late_reverberation import TailConfig
 from nsrp_ros.simulation.acoustics.scattering_occlusion import FurnitureConfig
 from nsrp_ros.simulation.acoustics.wall_absorption import WallConfig
-from nsrp_ros.simulation.device_errors import DeviceConfig
-from nsrp_ros.simulation.device_placement import MountingConfig
+from nsrp_ros.simulation.devices.compact_arrays import ArrayConfig
+from nsrp_ros.simulation.devices.errors import DeviceConfig
+from nsrp_ros.simulation.devices.placement import MountingConfig
 from nsrp_ros.simulation.noise import NoiseConfig
 from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.rooms.polygons import PolygonConfig
+from nsrp_ros.simulation.rooms.told import ToldConfig
+from nsrp_ros.simulation.rooms.told import ToldWalls
+from nsrp_ros.simulation.several_talkers import TalkersConfig
 from nsrp_ros.simulation.shoebox_rooms import PRESETS as IDEAL_PRESETS
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.talker_motion import MotionConfig
@@ -65,7 +71,28 @@ ROUGH = replace(
     motion=MotionConfig(share=0.5, speed=(0.2, 2.0)))
 """All errors at once: loud noise, clocks, faults, walking talkers, wrong geometry."""
 
-PRESETS: dict[str, RoomConfig | RealConfig | MixtureConfig] = {
+RING = RealConfig(
+    room=RoomConfig(), mounting=MountingConfig(share=0.0, talker_margin=0.05),
+    arrays=ArrayConfig(sizes=(), shapes=(1.0, 0.0, 0.0, 0.0, 0.0, 0.0), radii=(0.032, 0.032),
+                       tilted=0.0, jitter=0.0, near=0.0, shell=0.0))
+"""All microphones on a level ring of 3.2 cm, as most robots have four, in rooms as of 'hard'."""
+
+ROBOT = replace(REAL, arrays=ArrayConfig(sizes=()), noise=NoiseConfig(ego=0.4))
+"""Realistic rooms in which all microphones sit on one robot, with its shell and its own noise."""
+
+COMPACT_MIX: tuple[tuple[tuple[int, ...], int, float], ...] = (
+    ((3,), 3, 0.08), ((4,), 4, 0.26), ((5,), 5, 0.05), ((6,), 6, 0.09), ((7,), 7, 0.09),
+    ((8,), 8, 0.08), ((16,), 16, 0.05),
+    ((3, 3), 6, 0.02), ((4, 4), 8, 0.05), ((6, 6), 12, 0.02), ((4, 4, 4), 12, 0.03),
+    ((2,), 4, 0.03), ((4,), 5, 0.06), ((4,), 6, 0.05), ((6,), 8, 0.04))
+"""Arrays to train for: `ArrayConfig.sizes`, microphones in all, and the share of the scenes."""
+
+_HARD = RealConfig(room=RoomConfig())
+_EXACT = ToldWalls(tight=1.0, outlined=1.0)
+_NOTHING = ToldWalls(shares=(0.0, 0.0, 0.0, 0.0, 1.0), floor_known=0.0, tight=0.0,
+                     growth=(2.0, 2.0))
+
+PRESETS: dict[str, RoomConfig | RealConfig | MixtureConfig | ToldConfig] = {
     **IDEAL_PRESETS,
     'real': REAL,
     'rough': ROUGH,
@@ -75,4 +102,20 @@ PRESETS: dict[str, RoomConfig | RealConfig | MixtureConfig] = {
          replace(REAL, silent=0.1, devices=replace(_REAL_DEVICES, inverted=0.05)),
          replace(ROUGH, silent=0.1)),
         (0.35, 0.45, 0.2)),
+    'ring': RING,
+    'robot': ROBOT,
+    # What a robot knows: turned rooms, vague walls, none, floors of any shape, several people.
+    'told_exact': ToldConfig(_HARD, _EXACT),
+    'told_rough': ToldConfig(_HARD, replace(
+        _EXACT, shares=(0.0, 1.0, 0.0, 0.0, 0.0), rough_std=(0.05, 0.05),
+        yaw_std=math.radians(2))),
+    'told_nothing': ToldConfig(_HARD, _NOTHING),
+    'polygon': ToldConfig(replace(_HARD, polygons=PolygonConfig()), _EXACT),
+    'ring_exact': ToldConfig(RING, _EXACT),
+    'ring_nothing': ToldConfig(RING, _NOTHING),
+    'two_talkers': ToldConfig(replace(_HARD, talkers=TalkersConfig((0.0, 0.0, 1.0))), _EXACT),
+    'three_talkers': ToldConfig(
+        replace(_HARD, talkers=TalkersConfig((0.0, 0.0, 0.0, 1.0))), _EXACT),
+    'silent': ToldConfig(replace(REAL, talkers=TalkersConfig((0.0, 1.0)), silent=1.0,
+                                 ringing=0.4), _EXACT),
 }

@@ -1,5 +1,5 @@
 """
-All noise of a scene together: interfering talkers, machine hum and sensor noise.
+All noise of a scene together: interfering talkers, machine hum, the robot's own and sensors'.
 
 Shapes: B scenes, M microphones, T samples.
 """
@@ -10,8 +10,8 @@ from nsrp_ros.simulation.acoustics.image_sources import ImageSourceConfig
 from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
 from nsrp_ros.simulation.babble import babble_in_room
 from nsrp_ros.simulation.babble import diffuse_babble
+from nsrp_ros.simulation.devices.ego_noise import ego_noise
 from nsrp_ros.simulation.noise import hum
-from nsrp_ros.simulation.noise import mean_power
 from nsrp_ros.simulation.noise import NoiseConfig
 from nsrp_ros.simulation.noise import scale_to_snr
 from nsrp_ros.simulation.noise import sensor_noise
@@ -29,12 +29,16 @@ class CleanScenes:
     Attributes
     ----------
     signals : torch.Tensor
-        Shape (B, M, T), of the talkers.
+        Shape (B, M, T): of the active talkers, and what is left of one who has stopped.
+    power : torch.Tensor
+        Shape (B, 1, 1), float64: the mean power of the first talker's signals, to which all noise
+        is in proportion. Where nobody talks it is what he would have.
     faults : torch.Tensor
         Shape (B, M, 1) or (): the microphones' amplitude gains for all sound.
-    talking : torch.Tensor
-        Shape (B,), bool. Where no talker is active, the noise is as it would be beside one, and
-        the talker is left out.
+    crowded : torch.Tensor
+        Shape (B,), bool: where interfering talkers may be in the room, and not only around it.
+    device_ids : torch.Tensor
+        Shape (B, M), int64: the device of each microphone; the first is the robot's.
     rooms : Rooms
         B rooms.
     acoustics : Acoustics or None
@@ -43,8 +47,10 @@ class CleanScenes:
     """
 
     signals: torch.Tensor
+    power: torch.Tensor
     faults: torch.Tensor
-    talking: torch.Tensor
+    crowded: torch.Tensor
+    device_ids: torch.Tensor
     rooms: Rooms
     acoustics: Acoustics | None
 
@@ -78,9 +84,9 @@ def add_scene_noise(noise: NoiseConfig, room_config: ImageSourceConfig, scenes: 
         Shape (B, M, T), float32.
 
     """
-    clean, talking, rooms = scenes.signals, scenes.talking, scenes.rooms
+    sound, power, rooms = scenes.signals.clone(), scenes.power, scenes.rooms
     draw, rate = Draw(generator), speech_bank.sample_rate
-    device, (n_scenes, n_mics, n_samples) = clean.device, clean.shape
+    device, (n_scenes, n_mics, n_samples) = sound.device, sound.shape
 
     def uniform(*shape: int) -> torch.Tensor:
         return draw.uniform(*shape).to(device)
@@ -91,9 +97,8 @@ def add_scene_noise(noise: NoiseConfig, room_config: ImageSourceConfig, scenes: 
     def snr_db(ends: tuple[float, float], n: int) -> torch.Tensor:
         return ends[0] + (ends[1] - ends[0]) * uniform(n)
 
-    power, sound = mean_power(clean), clean * talking[:, None, None]
     which = uniform(n_scenes)  # below babble / 2 in the room, below babble a diffuse field
-    inside = ((which < noise.babble / 2) & talking).nonzero()[:, 0]
+    inside = ((which < noise.babble / 2) & scenes.crowded).nonzero()[:, 0]
     around = ((which >= noise.babble / 2) & (which < noise.babble)).nonzero()[:, 0]
     humming = (uniform(n_scenes) < noise.hum).nonzero()[:, 0]
     if len(inside):
@@ -111,6 +116,13 @@ def add_scene_noise(noise: NoiseConfig, room_config: ImageSourceConfig, scenes: 
         machines = hum(rooms.mic_positions[humming], n_samples, uniform, normal, rate)
         sound[humming] += scale_to_snr(machines, power[humming],
                                        snr_db(noise.hum_snr_db, len(humming)))
+    if noise.ego:
+        on_robot = (uniform(n_scenes) < noise.ego).nonzero()[:, 0]
+        if len(on_robot):
+            own = ego_noise(rooms.mic_positions[on_robot], scenes.device_ids[on_robot], n_samples,
+                            uniform, normal, rate)
+            sound[on_robot] += scale_to_snr(own, power[on_robot],
+                                            snr_db(noise.ego_snr_db, len(on_robot)))
     sensors = sensor_noise(noise, (n_scenes, n_mics, n_samples), uniform, normal, rate)
     return sound * scenes.faults + scale_to_snr(sensors, power,
                                                 snr_db(noise.sensor_snr_db, n_scenes))

@@ -1,15 +1,16 @@
 """
-Shoebox rooms: their dimensions, device positions and wall absorption.
+Rooms, shoeboxes above all: their dimensions, device positions and wall absorption.
 
-Presets follow the paper's section V-A; walls are drawn by the reflectivity-biased procedure of
-Foy et al. 2021 ("Mean absorption estimation from room impulse responses using virtually
-supervised learning"), or fitted to a reverberation time.
+Presets follow the paper's section V-A; walls are reflectivity-biased as in Foy et al. 2021 ("Mean
+absorption estimation from room impulse responses ..."), or fitted to a reverberation time.
 
 Shapes: B rooms, M microphones, K = 6 octave bands; walls are (3 axes, 2 sides), the side at 0
 first, so that [2, 0] is the floor and [2, 1] the ceiling.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace
 import math
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
@@ -80,13 +81,11 @@ class RoomConfig:
             raise ValueError('rt60 must be empty or two rising times')
 
 
-_REVERB_SIM = RoomConfig()
-
 PRESETS = {
     # The paper's text: devices anywhere in the room.
     'anechoic_sim': RoomConfig(max_order=0),
-    'reverb_sim': _REVERB_SIM,
-    'hard': _REVERB_SIM,
+    'reverb_sim': RoomConfig(),
+    'hard': RoomConfig(),
     # The authors' code: devices away from the walls, all at one height.
     'easy': RoomConfig(margin=0.5, heights=(1.0, 1.0)),
     # The room of Libri-adhoc40, for NeuralSRP+. Its low ceiling needs more reflections than 17.
@@ -105,13 +104,17 @@ class Rooms:
     Attributes
     ----------
     dims : torch.Tensor
-        Shape (B, 3), metres.
+        Shape (B, 3), metres, of the bounding box.
     mic_positions : torch.Tensor
         Shape (B, M, 3), metres.
     source_position : torch.Tensor
         Shape (B, 3), metres.
     absorption : torch.Tensor
         Shape (B, 3, 2, K), energy absorption coefficients.
+    outline : torch.Tensor or None
+        Shape (B, C, 2), metres: the floors' corners, see rooms/polygons.py; None for boxes.
+    wall_absorption : torch.Tensor or None
+        Shape (B, C, K): of the wall from each corner to the next, in place of `absorption`'s.
 
     """
 
@@ -119,20 +122,29 @@ class Rooms:
     mic_positions: torch.Tensor
     source_position: torch.Tensor
     absorption: torch.Tensor
+    outline: torch.Tensor | None = None
+    wall_absorption: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where an outline has no walls."""
+        if (self.outline is None) != (self.wall_absorption is None):
+            raise ValueError('outline and wall_absorption must be given together')
 
     def __len__(self) -> int:
         """Return B."""
         return len(self.dims)
 
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> 'Rooms':
+        return replace(self, **{name: change(value) for name, value in vars(self).items()
+                                if value is not None})
+
     def __getitem__(self, part: slice | torch.Tensor) -> 'Rooms':
         """Return some of the rooms."""
-        return Rooms(self.dims[part], self.mic_positions[part], self.source_position[part],
-                     self.absorption[part])
+        return self._each(lambda value: value[part])
 
     def to(self, device: str | torch.device) -> 'Rooms':
         """Return the rooms on a device."""
-        return Rooms(self.dims.to(device), self.mic_positions.to(device),
-                     self.source_position.to(device), self.absorption.to(device))
+        return self._each(lambda value: value.to(device))
 
 
 def draw_rooms(config: RoomConfig, n_mics: int, n_rooms: int, generator: torch.Generator,

@@ -3,30 +3,45 @@ A batched simulator of scenes in torch: rooms made while training, on a CPU or a
 
     rooms, walls, devices (shoebox_rooms.py, realistic_rooms.py) -> microphone signals
     (room_responses.py, talker_motion.py) -> noise (scene_noise.py)
-    -> device errors and reported geometry (device_errors.py)
+    -> device errors and reported geometry (devices/errors.py)
 
 Shapes: B rooms, M microphones, T samples of a window.
 """
 
 from dataclasses import dataclass
 import math
+from typing import cast
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
+from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
 from nsrp_ros.simulation.acoustics.room_responses import render_microphones
 from nsrp_ros.simulation.acoustics.room_responses import window_length
-from nsrp_ros.simulation.device_errors import apply_clock_drift
-from nsrp_ros.simulation.device_errors import draw_faults
-from nsrp_ros.simulation.device_errors import draw_gains
-from nsrp_ros.simulation.device_errors import report_geometry
+from nsrp_ros.simulation.devices.errors import apply_clock_drift
+from nsrp_ros.simulation.devices.errors import draw_faults
+from nsrp_ros.simulation.devices.errors import draw_gains
+from nsrp_ros.simulation.devices.errors import report_geometry
+from nsrp_ros.simulation.devices.placement import MountingConfig
+from nsrp_ros.simulation.joined_scenes import concatenate
 from nsrp_ros.simulation.noise import add_sensor_noise
+from nsrp_ros.simulation.noise import mean_power
 from nsrp_ros.simulation.presets import MixtureConfig
 from nsrp_ros.simulation.random_draws import Draw
 from nsrp_ros.simulation.realistic_rooms import draw_acoustics
 from nsrp_ros.simulation.realistic_rooms import draw_real_rooms
 from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.rooms.told import tell
+from nsrp_ros.simulation.rooms.told import ToldConfig
 from nsrp_ros.simulation.scene_noise import add_scene_noise
 from nsrp_ros.simulation.scene_noise import CleanScenes
 from nsrp_ros.simulation.scenes import Scenes
+from nsrp_ros.simulation.several_talkers import another_person
+from nsrp_ros.simulation.several_talkers import draw_counts
+from nsrp_ros.simulation.several_talkers import draw_levels
+from nsrp_ros.simulation.several_talkers import draw_people
+from nsrp_ros.simulation.several_talkers import LONGEST_PAUSE
+from nsrp_ros.simulation.several_talkers import render_further
+from nsrp_ros.simulation.several_talkers import stopped
+from nsrp_ros.simulation.several_talkers import TalkersConfig
 from nsrp_ros.simulation.shoebox_rooms import draw_rooms
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.shoebox_rooms import Rooms
@@ -35,6 +50,7 @@ from nsrp_ros.simulation.talker_motion import draw_velocities
 from nsrp_ros.simulation.talker_motion import render_moving
 import torch
 
+SceneConfig = RoomConfig | RealConfig | MixtureConfig | ToldConfig
 _SLACK = 0.02  # seconds that latency and jitter may add to the delay of the furthest image
 
 
@@ -48,16 +64,16 @@ class _Resources:
     max_bytes: int
 
 
-def simulate(config: RoomConfig | RealConfig | MixtureConfig, n_mics: int, n_scenes: int,
-             speech_bank: SpeechBank, generator: torch.Generator,
-             device: str | torch.device = 'cpu', max_bytes: int = 2 ** 31) -> Scenes[torch.Tensor]:
+def simulate(config: SceneConfig, n_mics: int, n_scenes: int, speech_bank: SpeechBank,
+             generator: torch.Generator, device: str | torch.device = 'cpu',
+             max_bytes: int = 2 ** 31) -> Scenes[torch.Tensor]:
     """
     Simulate scenes: windows of 0.5 s, cut from running speech in reverberant rooms.
 
     Parameters
     ----------
-    config : RoomConfig, RealConfig or MixtureConfig
-        The distribution of rooms.
+    config : SceneConfig
+        The distribution of rooms, and of what is told of them if that is not all.
     n_mics, n_scenes : int
         M and B.
     speech_bank : SpeechBank
@@ -75,13 +91,17 @@ def simulate(config: RoomConfig | RealConfig | MixtureConfig, n_mics: int, n_sce
         float32 tensors on the device.
 
     """
+    if isinstance(config, ToldConfig):
+        scenes = simulate(cast(SceneConfig, config.rooms), n_mics, n_scenes, speech_bank,
+                          generator, device, max_bytes)
+        return tell(scenes, config.told, generator)
     resources = _Resources(speech_bank, generator, device, max_bytes)
     if isinstance(config, MixtureConfig):
         return _simulate_mixture(config, n_mics, n_scenes, resources)
     if isinstance(config, RealConfig):
         # Noise and device errors take some ten copies of the signals.
         most = max(1, max_bytes // (40 * n_mics * window_length(speech_bank.sample_rate)))
-        return _concatenate([
+        return concatenate([
             _simulate_real(config, n_mics, min(most, n_scenes - at), resources)
             for at in range(0, n_scenes, most)])
     rooms, speech = draw_scenes(config, n_mics, n_scenes, speech_bank, generator, device)
@@ -139,26 +159,7 @@ def _simulate_mixture(config: MixtureConfig, n_mics: int, n_scenes: int,
                      resources.max_bytes)
             for part, count in zip(config.parts, counts.tolist(), strict=True) if count]
     order = torch.randperm(n_scenes, generator=generator, device=generator.device).to(device)
-    return _concatenate(made).take(order)
-
-
-def _concatenate(made: list[Scenes[torch.Tensor]]) -> Scenes[torch.Tensor]:
-    """Concatenate scenes; where some have no truth beside the reported geometry, that is it."""
-    def talking(scenes: Scenes[torch.Tensor]) -> torch.Tensor:
-        if scenes.talking is not None:
-            return scenes.talking
-        return torch.ones(len(scenes), dtype=torch.bool, device=scenes.signals.device)
-
-    return Scenes(
-        torch.cat([scenes.signals for scenes in made]),
-        torch.cat([scenes.mic_positions for scenes in made]),
-        torch.cat([scenes.source_position for scenes in made]),
-        torch.cat([scenes.room_dims for scenes in made]), made[0].sample_rate,
-        torch.cat([scenes.mic_positions if scenes.true_mic_positions is None
-                   else scenes.true_mic_positions for scenes in made]),
-        torch.cat([scenes.room_dims if scenes.true_room_dims is None
-                   else scenes.true_room_dims for scenes in made]),
-        torch.cat([talking(scenes) for scenes in made]))
+    return concatenate(made).take(order)
 
 
 def _simulate_real(config: RealConfig, n_mics: int, n_scenes: int,
@@ -168,29 +169,56 @@ def _simulate_real(config: RealConfig, n_mics: int, n_scenes: int,
     rate, max_bytes, draw = bank.sample_rate, resources.max_bytes, Draw(generator)
     rooms, device_ids = draw_real_rooms(config, n_mics, n_scenes, generator)
     acoustics = draw_acoustics(config, rooms, device_ids, generator)
+    people = None if config.talkers is None else _draw_people(
+        config.talkers, config, rooms, draw).to(device)
     rooms = rooms.to(device)
     acoustics = None if acoustics is None else acoustics.to(device)
     n_speech = longest_response(config, rate) + window_length(rate)
-    speech = bank.draw(n_scenes, n_speech, generator, device)
-    if config.motion is None:
-        signals = render_microphones(config, rooms, speech, rate, max_bytes, acoustics, generator)
-    else:
-        velocity = draw_velocities(config.motion, n_scenes, draw.uniform).to(device)
-        signals = render_moving(velocity, config, rooms, speech, rate, max_bytes, acoustics,
-                                generator)
 
+    def render(rooms: Rooms, speech: torch.Tensor, acoustics: Acoustics | None) -> torch.Tensor:
+        if config.motion is None:
+            return render_microphones(config, rooms, speech, rate, max_bytes, acoustics,
+                                      generator)
+        velocity = draw_velocities(config.motion, len(rooms), draw.uniform).to(device)
+        return render_moving(velocity, config, rooms, speech, rate, max_bytes, acoustics,
+                             generator)
+
+    speech = bank.draw(n_scenes, n_speech, generator, device)
+    first = render(rooms, speech, acoustics)
     faults, gains = torch.ones((), device=device), torch.ones((), device=device)
     if config.devices is not None and config.devices.faulty:
         faults = draw_faults(config.devices, n_scenes, n_mics, draw.uniform).to(device)
     if config.devices is not None and (config.devices.gain_db or config.devices.inverted):
         gains = draw_gains(config.devices, device_ids, draw.uniform).to(device)
-    talking = torch.ones(n_scenes, dtype=torch.bool, device=device)
+    n_talking = torch.ones(n_scenes, dtype=torch.long, device=device)
     if config.silent:
-        talking = (draw.uniform(n_scenes) >= config.silent).to(device)
+        n_talking = (draw.uniform(n_scenes) >= config.silent).long().to(device)
+    heard = first * n_talking[:, None, None]
+    if people is not None and config.talkers is not None:
+        n_talking = n_talking * draw_counts(config.talkers, n_scenes, draw.uniform).to(device)
+        levels = draw_levels(config.talkers, n_scenes, draw.uniform).to(device)
+        heard = first * (n_talking > 0)[:, None, None] + render_further(
+            people, n_talking, mean_power(first)[:, 0] * 10 ** (levels.double() / 10), rooms,
+            lambda part: None if acoustics is None else another_person(
+                acoustics[part], config.directivity, config.furniture,
+                device_ids[part.to(device_ids.device)], generator),
+            lambda n: bank.draw(n, n_speech, generator, device), render)
+    if config.ringing:
+        ringing = (draw.uniform(n_scenes) < config.ringing).to(device) & (n_talking == 0)
+        ended = ringing.nonzero()[:, 0]
+        pause = LONGEST_PAUSE * draw.uniform(len(ended)).to(device)
+        if len(ended):
+            heard[ended] = render(
+                rooms[ended], stopped(speech[ended], pause, window_length(rate), rate),
+                None if acoustics is None else acoustics[ended])
     if config.noise is None:
-        signals = add_sensor_noise(signals * faults, config.room.snr_db, generator)
+        signals = add_sensor_noise(first * faults, config.room.snr_db, generator)
+        signals = signals + (heard - first) * faults  # the noise is in proportion to the first
     else:
-        clean = CleanScenes(signals, faults, talking, rooms, acoustics)
+        # Where several may talk, nobody in the room is noise.
+        crowded = (n_talking > 0) & (config.talkers is None)
+        clean = CleanScenes(heard, mean_power(first), faults, crowded, device_ids.to(device),
+                            rooms, acoustics)
         signals = add_scene_noise(config.noise, config, clean, bank, n_speech, generator,
                                   max_bytes)
     reported, reported_dims = rooms.mic_positions, rooms.dims
@@ -203,4 +231,18 @@ def _simulate_real(config: RealConfig, n_mics: int, n_scenes: int,
             config.devices, reported.to(generator.device), reported_dims.to(generator.device),
             device_ids, draw.uniform, draw.normal))
     return Scenes(signals, reported, rooms.source_position, reported_dims, rate,
-                  rooms.mic_positions, rooms.dims, talking)
+                  rooms.mic_positions, rooms.dims, n_talking > 0, people,
+                  None if people is None else n_talking, outline=rooms.outline)
+
+
+def _draw_people(talkers: TalkersConfig, config: RealConfig, rooms: Rooms,
+                 draw: Draw) -> torch.Tensor:
+    """Draw people (B, K, 3) where the first one might as well have been."""
+    mounting = config.mounting
+    if mounting is None and config.arrays is not None:
+        mounting = MountingConfig()
+    if mounting is None:
+        margin, heights = config.room.margin, config.room.heights
+    else:
+        margin, heights = mounting.talker_margin, mounting.talker_heights
+    return draw_people(talkers, rooms, margin, heights, config.room.min_distance, draw.uniform)

@@ -10,8 +10,11 @@ from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
 from nsrp_ros.simulation.acoustics.room_responses import render_microphones
 from nsrp_ros.simulation.acoustics.room_responses import window_length
 from nsrp_ros.simulation.random_draws import DrawFunction
+from nsrp_ros.simulation.rooms.polygons import inside
 from nsrp_ros.simulation.shoebox_rooms import Rooms
 import torch
+
+_CLEARANCE = 0.05  # metres to walls, at which talkers stop
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,22 @@ def render_moving(velocity: torch.Tensor, room_config: ImageSourceConfig, rooms:
     for number in range(3):
         generator.set_state(state)
         place = centre[walking] + (number - 1) * step
-        place = torch.minimum(place.clamp(min=0.05), rooms.dims[walking] - 0.05)
+        place = torch.minimum(place.clamp(min=_CLEARANCE), rooms.dims[walking] - _CLEARANCE)
+        if rooms.outline is not None:
+            place = _before_walls(centre[walking], place, rooms.outline[walking])
         weight = (1 - (time - number).abs()).clamp(min=0)
         signals[walking] += weight * render(walking, place)
     if len(standing):
         signals[standing] = render(standing, centre[standing])
     return signals
+
+
+def _before_walls(source: torch.Tensor, place: torch.Tensor,
+                  outline: torch.Tensor) -> torch.Tensor:
+    """Return where those who walk straight from (B, 3) to (B, 3) are stopped by a wall."""
+    share = torch.linspace(0, 1, 33, device=place.device)
+    way = torch.lerp(source[:, None], place[:, None], share[:, None])  # (B, 33, 3)
+    free = inside(way, outline, _CLEARANCE)
+    free[:, 0] = True
+    furthest = free.to(torch.int64).cumprod(dim=1).sum(dim=1) - 1
+    return way[torch.arange(len(way), device=way.device), furthest]

@@ -1,12 +1,12 @@
 """Device errors: as large as configured, and shared by the microphones of an array."""
 
-from nsrp_ros.simulation.device_errors import apply_clock_drift
-from nsrp_ros.simulation.device_errors import DeviceConfig
-from nsrp_ros.simulation.device_errors import draw_faults
-from nsrp_ros.simulation.device_errors import draw_gains
-from nsrp_ros.simulation.device_errors import draw_latencies
-from nsrp_ros.simulation.device_errors import draw_responses
-from nsrp_ros.simulation.device_errors import report_geometry
+from nsrp_ros.simulation.devices.errors import apply_clock_drift
+from nsrp_ros.simulation.devices.errors import DeviceConfig
+from nsrp_ros.simulation.devices.errors import draw_faults
+from nsrp_ros.simulation.devices.errors import draw_gains
+from nsrp_ros.simulation.devices.errors import draw_latencies
+from nsrp_ros.simulation.devices.errors import draw_responses
+from nsrp_ros.simulation.devices.errors import report_geometry
 import numpy as np
 import pytest
 import torch

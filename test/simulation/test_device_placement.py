@@ -1,7 +1,7 @@
 """Device placement: on their surfaces, apart from one another, and inside the room."""
 
-from nsrp_ros.simulation.device_placement import draw_devices
-from nsrp_ros.simulation.device_placement import MountingConfig
+from nsrp_ros.simulation.devices.placement import draw_devices
+from nsrp_ros.simulation.devices.placement import MountingConfig
 import pytest
 import torch
 

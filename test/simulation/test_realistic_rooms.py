@@ -3,17 +3,23 @@
 from dataclasses import fields
 from dataclasses import replace
 
+from nsrp_ros.core.surroundings.outlines import inside_outline
 from nsrp_ros.simulation.acoustics.directivity import DirectivityConfig
 from nsrp_ros.simulation.acoustics.late_reverberation import TailConfig
 from nsrp_ros.simulation.acoustics.scattering_occlusion import FurnitureConfig
 from nsrp_ros.simulation.acoustics.wall_absorption import WallConfig
-from nsrp_ros.simulation.device_errors import DeviceConfig
-from nsrp_ros.simulation.device_placement import MountingConfig
+from nsrp_ros.simulation.devices.compact_arrays import ArrayConfig
+from nsrp_ros.simulation.devices.errors import DeviceConfig
+from nsrp_ros.simulation.devices.placement import MountingConfig
 from nsrp_ros.simulation.noise import NoiseConfig
 from nsrp_ros.simulation.presets import MixtureConfig
 from nsrp_ros.simulation.presets import PRESETS
 from nsrp_ros.simulation.presets import REAL
+from nsrp_ros.simulation.realistic_rooms import draw_acoustics
+from nsrp_ros.simulation.realistic_rooms import draw_real_rooms
 from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.rooms.polygons import PolygonConfig
+from nsrp_ros.simulation.several_talkers import TalkersConfig
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import SpeechBank
@@ -29,7 +35,8 @@ PARTS = {
     'tail': TailConfig(), 'air': True,
     'devices': DeviceConfig(latency_std=1e-4, late_scenes=0.5, drift_ppm=50, gain_db=10,
                             tilt_db=1, faulty=0.5, position_error=0.1, room_error=0.1),
-    'noise': NoiseConfig(babble=0.8, hum=0.5), 'motion': MotionConfig(share=0.5)}
+    'noise': NoiseConfig(babble=0.8, hum=0.5, ego=0.5), 'motion': MotionConfig(share=0.5),
+    'polygons': PolygonConfig(), 'arrays': ArrayConfig(sizes=(3,)), 'talkers': TalkersConfig()}
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +63,8 @@ def test_without_effects_scenes_equal_ideal_rooms_to_the_bit(bank, preset):
 
 
 def test_every_effect_is_tested():
-    assert set(PARTS) | {'room', 'silent'} == {field.name for field in fields(RealConfig)}
+    names = {field.name for field in fields(RealConfig)}
+    assert set(PARTS) | {'room', 'silent', 'ringing'} == names
 
 
 @pytest.mark.parametrize('part', PARTS)
@@ -161,3 +169,35 @@ def test_inverted_polarity_changes_the_sign_alone(bank):
     similarity = torch.nn.functional.cosine_similarity(normal, inverted, dim=-1)
     assert (similarity.abs() > 0.99).all()  # except for other noise
     assert 4 < int((similarity < 0).sum()) < 20
+
+
+@pytest.mark.parametrize('parts', [
+    {}, {'mounting': MountingConfig()}, {'arrays': ArrayConfig(), 'walls': WallConfig()}])
+def test_everything_is_inside_polygons(parts):
+    """Talkers and microphones are inside, and each edge is like one of the box's walls."""
+    config = RealConfig(room=RoomConfig(), polygons=PolygonConfig(), **parts)
+    rooms, device_ids = draw_real_rooms(config, 6, 200, torch.Generator().manual_seed(0))
+    places = torch.cat([rooms.source_position[:, None], rooms.mic_positions], dim=1)
+    assert inside_outline(places[..., :2], rooms.outline[:, None]).all()
+    assert (places[..., 2] > 0).all() and (places[..., 2] < rooms.dims[:, None, 2]).all()
+    assert rooms.wall_absorption.shape == (200, rooms.outline.shape[1], 6)
+    assert device_ids[0].tolist() == ([0, 0, 0, 0, 1, 2] if 'arrays' in parts else [*range(6)])
+    away = torch.linalg.vector_norm(places[:, :1] - places[:, 1:], dim=-1)
+    assert away.min() >= (0.29 if 'arrays' in parts else 0.5)
+    box = rooms.absorption[:, :2].flatten(1, 2)
+    gaps = (rooms.wall_absorption[:, :, None] - box[:, None]).abs().amax(dim=-1)
+    assert (gaps.amin(dim=-1) == 0).all()
+
+
+def test_shells_and_directional_microphones_go_together():
+    """A microphone has its shell's pattern or, without one, its own."""
+    config = RealConfig(arrays=ArrayConfig(shell=0.5),
+                        directivity=DirectivityConfig(directional_mics=1.0))
+    rooms, device_ids = draw_real_rooms(config, 4, 100, torch.Generator().manual_seed(0))
+    pattern = draw_acoustics(config, rooms, device_ids,
+                             torch.Generator().manual_seed(0)).mic_pattern
+    shadowed = pattern[..., 0] == 0  # at 125 Hz; cardioids are alike in all bands
+    assert 0.3 < shadowed.float().mean() < 0.7 and (pattern[..., -1] > 0.2).float().mean() > 0.95
+    whole = replace(config, arrays=ArrayConfig(shell=0.0))
+    assert (draw_acoustics(whole, rooms, device_ids, torch.Generator().manual_seed(0))
+            .mic_pattern > 0).all()

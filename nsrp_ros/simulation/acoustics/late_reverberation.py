@@ -14,8 +14,10 @@ import math
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.diffuse_field import coherence_factors
+from nsrp_ros.simulation.acoustics.image_sources import horizontal_order
 from nsrp_ros.simulation.acoustics.nonuniform_fft import spread
-from nsrp_ros.simulation.acoustics.wall_absorption import eyring_rt60
+from nsrp_ros.simulation.acoustics.wall_absorption import area_and_perimeter
+from nsrp_ros.simulation.acoustics.wall_absorption import reverberation_times
 from nsrp_ros.simulation.random_draws import DrawFunction
 from nsrp_ros.simulation.shoebox_rooms import Rooms
 import torch
@@ -143,12 +145,10 @@ def fit_tail(rooms: Rooms, max_order: int, gains: torch.Tensor, distances: torch
         `max_order` would begin.
 
     """
-    dims = rooms.dims
-    volume = dims.prod(dim=1)
+    volume, missing = _volume_and_horizon(rooms, max_order)
     direct = torch.linalg.vector_norm(
         rooms.mic_positions - rooms.source_position[:, None], dim=-1).amax(dim=1)
     start = direct / SPEED_OF_SOUND + 1e-3 * volume.sqrt()
-    missing = max_order / (dims ** -2).sum(dim=1).sqrt()  # metres
     end = torch.maximum(missing / SPEED_OF_SOUND, start + _SHORTEST_FADE)
     fade = CrossFade(start, end)
 
@@ -158,9 +158,21 @@ def fit_tail(rooms: Rooms, max_order: int, gains: torch.Tensor, distances: torch
     share = fade.share(time)
     inside = ((share > 0) & (share < 1)) / distances.clamp(min=1e-3) ** 2
     measured = (gains.square() @ inside.mean(dim=1)[..., None])[..., 0]  # (B, K)
-    rate = _DECAY / eyring_rt60(dims, rooms.absorption)
+    rate = _DECAY / reverberation_times(rooms)
     diffuse = (4 * math.pi * SPEED_OF_SOUND / volume)[:, None]
     expected = diffuse * ((-rate * start[:, None]).exp() - (-rate * end[:, None]).exp()) / rate
     power = diffuse * (measured / expected.clamp(min=1e-30)).clamp(0.1, 10.0)
-    return Tail(fade, power, eyring_rt60(dims, rooms.absorption, air),
+    return Tail(fade, power, reverberation_times(rooms, air),
                 coherence_factors(rooms.mic_positions), mic_gains)
+
+
+def _volume_and_horizon(rooms: Rooms, max_order: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return volumes (B,), and about how far (B,), metres, the first images left out would be."""
+    if rooms.outline is None:
+        return rooms.dims.prod(dim=1), max_order / (rooms.dims ** -2).sum(dim=1).sqrt()
+    floor, perimeter = area_and_perimeter(rooms.outline)
+    height = rooms.dims[:, 2]
+    # Metres a reflection off an upright wall: exact in a rectangle of that area and perimeter.
+    step = floor / (perimeter ** 2 / 4 - 2 * floor).sqrt()
+    return floor * height, torch.minimum(max_order / (step ** -2 + height ** -2).sqrt(),
+                                         horizontal_order(max_order) * step)

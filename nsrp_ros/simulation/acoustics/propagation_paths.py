@@ -3,6 +3,7 @@ Propagation paths of realistic rooms: image sources with what the ideal image me
 
     amplitude(m, k, n) = gain_n(k) / d * talker(k, theta) * microphone(k, phi) * air(k)^d
                          * response_m(k) [* occlusion_m(k) for the direct path]
+                         [* heard(m, n) in rooms that are no boxes]
 
 d is the distance of the image n from the microphone m, theta the angle between the image's axis
 and the direction to the microphone, phi that between the microphone's axis and the direction to
@@ -19,8 +20,10 @@ from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.directivity import diffuse_power
 from nsrp_ros.simulation.acoustics.directivity import directional_gain
 from nsrp_ros.simulation.acoustics.image_sources import image_geometry
+from nsrp_ros.simulation.acoustics.image_sources import Images
 from nsrp_ros.simulation.acoustics.late_reverberation import fit_tail
 from nsrp_ros.simulation.acoustics.late_reverberation import Tail
+from nsrp_ros.simulation.acoustics.polygon_visibility import AudibleImages
 from nsrp_ros.simulation.acoustics.scattering_occlusion import jittered_distances
 from nsrp_ros.simulation.acoustics.scattering_occlusion import jittered_gains
 from nsrp_ros.simulation.random_draws import DrawFunction
@@ -89,8 +92,9 @@ class Acoustics:
         return self._each(lambda value: value.to(device))
 
 
-def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int,
-                normal: DrawFunction) -> tuple[torch.Tensor, Amplitudes, Tail | None]:
+def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int, normal: DrawFunction,
+                seen: AudibleImages | None = None,
+                ) -> tuple[torch.Tensor, Amplitudes, Tail | None]:
     """
     Compute the propagation paths from the talkers to the microphones.
 
@@ -104,6 +108,8 @@ def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int,
         Highest reflection order of an image source.
     normal : DrawFunction
         Draws float32 numbers of a shape, on the rooms' device.
+    seen : AudibleImages, optional
+        As for `image_geometry`.
 
     Returns
     -------
@@ -115,15 +121,17 @@ def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int,
         The late tail.
 
     """
-    gains, vectors, mirrors, orders = image_geometry(rooms, max_order)
+    images = image_geometry(rooms, max_order, seen)
+    gains, vectors, orders = images.gains, images.vectors, images.orders
     # (torch's own norm is five times slower along a dimension that is not the last.)
     straight = vectors.square().sum(dim=2).sqrt_().clamp_(min=1e-3)
     distances = straight
     if acoustics.image_jitter is not None and acoustics.gain_jitter is not None:
-        distances = jittered_distances(vectors, straight, acoustics.image_jitter, orders, normal)
-        gains = jittered_gains(gains, acoustics.gain_jitter, orders, normal)
+        draws = images.draws(normal)
+        distances = jittered_distances(vectors, straight, acoustics.image_jitter, orders, draws)
+        gains = jittered_gains(gains, acoustics.gain_jitter, orders, draws)
 
-    patterns = _directional_patterns(acoustics, vectors, straight, mirrors)
+    patterns = _directional_patterns(acoustics, images, straight)
     response = acoustics.response
     mic_gains = torch.ones_like(gains[:, None, :, 0]) if response is None else response
 
@@ -136,6 +144,8 @@ def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int,
         tail = fit_tail(rooms, max_order, gains, distances, diffuse_gains,
                         None if acoustics.air is None else acoustics.air[0])
         weight = weight * (1 - tail.fade.share(distances / SPEED_OF_SOUND)).sqrt_()
+    if images.heard is not None:
+        weight = weight * images.heard
     direct = int((orders == 0).nonzero())
 
     def amplitudes(bands: slice) -> torch.Tensor:
@@ -156,18 +166,18 @@ def trace_paths(rooms: Rooms, acoustics: Acoustics, max_order: int,
     return travelled, amplitudes, tail
 
 
-def _directional_patterns(acoustics: Acoustics, vectors: torch.Tensor, distances: torch.Tensor,
-                          mirrors: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _directional_patterns(acoustics: Acoustics, images: Images,
+                          distances: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """
     Return the talker's and the microphones' directivity at the angles of the paths.
 
     Each is a pair of a (B, M or 1, K), see directivity.py, and the cosine (B, M, I) of the angle
-    off the axis; omnidirectional ones are left out. `vectors`, `distances` and `mirrors` are as
-    of `image_geometry`.
+    off the axis; omnidirectional ones are left out. `distances` (B, M, I) are those of the images.
     """
+    vectors = images.vectors
     patterns = []
     if acoustics.talker_axis is not None and acoustics.talker_pattern is not None:
-        axis = acoustics.talker_axis[:, None, :, None] * mirrors  # (B, 1, 3, I)
+        axis = images.axes(acoustics.talker_axis)[:, None]
         patterns.append((acoustics.talker_pattern[:, None],
                          (vectors * axis).sum(dim=2) / distances))
     if acoustics.mic_axis is not None and acoustics.mic_pattern is not None:

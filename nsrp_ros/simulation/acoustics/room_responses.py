@@ -1,5 +1,5 @@
 """
-Room responses of shoebox rooms in torch, batched, and the microphone signals they give.
+Room responses in torch, batched, and the microphone signals they give.
 
 Each image n of the talker (image_sources.py) sends an impulse that arrives at the microphone m
 after |p_n - m| / c, with an amplitude of gain_n(k) / |p_n - m| in octave band k;
@@ -22,11 +22,13 @@ from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.image_sources import count_images
 from nsrp_ros.simulation.acoustics.image_sources import image_sources
 from nsrp_ros.simulation.acoustics.image_sources import ImageSourceConfig
+from nsrp_ros.simulation.acoustics.image_sources import seen_from_above
 from nsrp_ros.simulation.acoustics.nonuniform_fft import kernel_spectrum
 from nsrp_ros.simulation.acoustics.nonuniform_fft import OVERSAMPLING
 from nsrp_ros.simulation.acoustics.nonuniform_fft import spread
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
 from nsrp_ros.simulation.acoustics.octave_bands import octave_filters
+from nsrp_ros.simulation.acoustics.polygon_visibility import AudibleImages
 from nsrp_ros.simulation.acoustics.propagation_paths import Acoustics
 from nsrp_ros.simulation.acoustics.propagation_paths import Amplitudes
 from nsrp_ros.simulation.acoustics.propagation_paths import trace_paths
@@ -81,20 +83,23 @@ def render_microphones(config: ImageSourceConfig, rooms: Rooms, speech: torch.Te
     # a multiple of 8 suits the coarse grids.
     n_fft = 8 * next_fast_len(-(-n_speech // 8))
     n_chunk = max(1, max_bytes // _bytes_per_room(
-        config.max_order, rooms.mic_positions.shape[1], n_fft, acoustics is not None))
+        config.max_order, rooms, n_fft, acoustics is not None))
     rendered = []
+    seen = seen_from_above(rooms, config.max_order)
     for at in range(0, len(rooms), n_chunk):
         part = slice(at, at + n_chunk)
         dry = torch.fft.rfft(pad(speech[part], (n_fft - n_speech, 0)))[:, None]
         spectra = room_spectra(rooms[part], config.max_order, n_fft, sample_rate,
-                               None if acoustics is None else acoustics[part], generator)
+                               None if acoustics is None else acoustics[part], generator,
+                               None if seen is None else seen[part])
         rendered.append(torch.fft.irfft(spectra * dry, n_fft)[..., -n_window:])
     return torch.cat(rendered)
 
 
 def room_spectra(rooms: Rooms, max_order: int, n_fft: int, sample_rate: int,
                  acoustics: Acoustics | None = None,
-                 generator: torch.Generator | None = None) -> torch.Tensor:
+                 generator: torch.Generator | None = None,
+                 seen: AudibleImages | None = None) -> torch.Tensor:
     """
     Compute the transfer functions from the talker to the microphones.
 
@@ -112,6 +117,8 @@ def room_spectra(rooms: Rooms, max_order: int, n_fft: int, sample_rate: int,
         Effects beyond walls.
     generator : torch.Generator, optional
         See `render_microphones`.
+    seen : AudibleImages, optional
+        As for `image_geometry`.
 
     Returns
     -------
@@ -121,10 +128,10 @@ def room_spectra(rooms: Rooms, max_order: int, n_fft: int, sample_rate: int,
     """
     normal = partial(_normal, generator, rooms.dims.device)
     if acoustics is None:
-        travelled, amplitudes = _ideal_paths(rooms, max_order)
+        travelled, amplitudes = _ideal_paths(rooms, max_order, seen)
         tail = None
     else:
-        travelled, amplitudes, tail = trace_paths(rooms, acoustics, max_order, normal)
+        travelled, amplitudes, tail = trace_paths(rooms, acoustics, max_order, normal, seen)
     total = torch.zeros(*travelled.shape[:2], n_fft // 2 + 1, dtype=torch.complex64,
                         device=travelled.device)
     for bands, rate, filters in _band_filters(n_fft, sample_rate, travelled.device):
@@ -138,11 +145,14 @@ def room_spectra(rooms: Rooms, max_order: int, n_fft: int, sample_rate: int,
     return total
 
 
-def _ideal_paths(rooms: Rooms, max_order: int) -> tuple[torch.Tensor, Amplitudes]:
+def _ideal_paths(rooms: Rooms, max_order: int,
+                 seen: AudibleImages | None) -> tuple[torch.Tensor, Amplitudes]:
     """Compute the propagation paths in a room that has nothing but walls; see `trace_paths`."""
-    gains, distances = image_sources(rooms, max_order)  # (B, K, I), (B, M, I)
+    gains, distances = image_sources(rooms, max_order, seen)  # (B, K, I), (B, M, I)
     # Within a millimetre of the talker the amplitude would become infinite.
     inverse = 1 / distances.clamp(min=1e-3)[:, :, None]
+    if rooms.outline is not None:  # silent images have no distance
+        distances = distances.where(distances.isfinite(), 0)
     return distances, lambda bands: gains[:, None, bands] * inverse
 
 
@@ -154,14 +164,17 @@ def _normal(generator: torch.Generator | None, device: torch.device,
     return torch.randn(shape, generator=generator, device=generator.device).to(device)
 
 
-def _bytes_per_room(max_order: int, n_mics: int, n_fft: int, has_acoustics: bool) -> int:
+def _bytes_per_room(max_order: int, rooms: Rooms, n_fft: int, has_acoustics: bool) -> int:
     """Estimate the memory of `room_spectra` per room, in bytes."""
-    n_images = count_images(max_order)
+    n_mics = rooms.mic_positions.shape[1]
+    n_corners = 0 if rooms.outline is None else rooms.outline.shape[1]
+    n_images = count_images(max_order, n_corners)
     # The largest group has four bands: amplitudes, their weighted copy, grids, their spectra.
     floats_per_mic = (2 * 4 + 12) * n_images + 6 * n_fft
     if has_acoustics:  # vectors and their jitter, patterns, and the noise of the tail
         floats_per_mic += (12 + 2 * 4) * n_images + 3 * n_fft
-    return 4 * (n_mics * floats_per_mic + 4 * n_images * len(BANDS))
+    floats_per_image = 4 * len(BANDS) + (36 if n_corners else 0)  # matrices of mirrored axes
+    return 4 * (n_mics * floats_per_mic + floats_per_image * n_images)
 
 
 @lru_cache(maxsize=8)

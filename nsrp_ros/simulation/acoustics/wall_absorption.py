@@ -8,11 +8,13 @@ Shapes: B rooms, K octave bands; walls are (3 axes, 2 sides).
 """
 
 from dataclasses import dataclass
+from dataclasses import replace
 import math
 
 from nsrp_ros.core.geometry import SPEED_OF_SOUND
 from nsrp_ros.simulation.acoustics.octave_bands import BANDS
 from nsrp_ros.simulation.random_draws import DrawFunction
+from nsrp_ros.simulation.shoebox_rooms import Rooms
 import torch
 
 _DECAY = 24 * math.log(10) / SPEED_OF_SOUND  # 60 dB over the mean free path 4 V / S
@@ -59,8 +61,49 @@ def eyring_rt60(dims: torch.Tensor, absorption: torch.Tensor,
 
     """
     volume, area = _volume_and_areas(dims)
-    mean = (absorption * area).sum(dim=(1, 2)) / (2 * area.sum(dim=(1, 2)))
-    absorbing_area = -2 * area.sum(dim=(1, 2)) * (-mean.clamp(max=0.999)).log1p()
+    return _eyring(volume, 2 * area.sum(dim=(1, 2)), (absorption * area).sum(dim=(1, 2)), air)
+
+
+def reverberation_times(rooms: Rooms, air: torch.Tensor | None = None) -> torch.Tensor:
+    """
+    Compute reverberation times by Eyring's formula, of rooms with any floor plan.
+
+    Parameters
+    ----------
+    rooms : Rooms
+        B rooms.
+    air : torch.Tensor, optional
+        As for `eyring_rt60`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (B, K), seconds.
+
+    """
+    if rooms.outline is None or rooms.wall_absorption is None:
+        return eyring_rt60(rooms.dims, rooms.absorption, air)
+    floor, _ = area_and_perimeter(rooms.outline)
+    length = torch.linalg.vector_norm(rooms.outline.roll(-1, dims=1) - rooms.outline, dim=-1)
+    walls = length * rooms.dims[:, 2:]  # (B, C), square metres
+    absorbed = (rooms.absorption[:, 2].sum(dim=1) * floor[:, None]
+                + (rooms.wall_absorption * walls[..., None]).sum(dim=1))
+    return _eyring((floor * rooms.dims[:, 2])[:, None],
+                   2 * floor[:, None] + walls.sum(dim=1, keepdim=True), absorbed, air)
+
+
+def area_and_perimeter(outline: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the areas (B,), square metres, and perimeters (B,), metres, of (B, C, 2)."""
+    after = outline.roll(-1, dims=1)
+    twice = outline[..., 0] * after[..., 1] - outline[..., 1] * after[..., 0]
+    return twice.sum(dim=1) / 2, torch.linalg.vector_norm(after - outline, dim=-1).sum(dim=1)
+
+
+def _eyring(volume: torch.Tensor, surface: torch.Tensor, absorbed: torch.Tensor,
+            air: torch.Tensor | None) -> torch.Tensor:
+    """Apply the formula to (B, 1), (B, 1), sums of absorption times area (B, K) and air (K,)."""
+    mean = absorbed / surface
+    absorbing_area = -surface * (-mean.clamp(max=0.999)).log1p()
     if air is not None:
         absorbing_area = absorbing_area + 8 * air * volume
     return _DECAY * volume / absorbing_area.clamp(min=1e-6)
@@ -102,6 +145,34 @@ def draw_walls(config: WallConfig, dims: torch.Tensor, absorption: torch.Tensor,
     # The furniture of a real room limits its reverberation time.
     too_long = (eyring_rt60(dims, walls) / config.rt60[1]).clamp(min=1)[:, None, None]
     return torch.where(too_long > 1, (walls * too_long).clamp(max=0.99), walls)
+
+
+def limit_reverberation(rooms: Rooms, longest: float) -> Rooms:
+    """
+    Damp rooms that reverberate too long in some band, as `draw_walls` does boxes.
+
+    Parameters
+    ----------
+    rooms : Rooms
+        B rooms with any floor plan.
+    longest : float
+        Seconds.
+
+    Returns
+    -------
+    Rooms
+        With higher absorption coefficients where need be.
+
+    """
+    too_long = (reverberation_times(rooms) / longest).clamp(min=1)  # (B, K)
+
+    def damped(walls: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        return torch.where(factor > 1, (walls * factor).clamp(max=0.99), walls)
+
+    edges = rooms.wall_absorption
+    return replace(
+        rooms, absorption=damped(rooms.absorption, too_long[:, None, None]),
+        wall_absorption=None if edges is None else damped(edges, too_long[:, None]))
 
 
 def _volume_and_areas(dims: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -71,11 +71,11 @@ def test_neutral_acoustics_equal_an_ideal_room():
 
 def test_geometry_and_sources_list_the_same_images():
     rooms = draw_rooms(PRESETS['hard'], 3, 2, generator())
-    gains, vectors, mirrors, orders = image_geometry(rooms, 4)
+    images = image_geometry(rooms, 4)
     expected_gains, distances = image_sources(rooms, 4)
-    assert torch.equal(gains, expected_gains)
-    torch.testing.assert_close(torch.linalg.vector_norm(vectors, dim=2), distances)
-    assert orders.max() == 4 and (mirrors.abs() == 1).all()
+    assert torch.equal(images.gains, expected_gains)
+    torch.testing.assert_close(torch.linalg.vector_norm(images.vectors, dim=2), distances)
+    assert images.orders.max() == 4 and (images.mirrors.abs() == 1).all()
 
 
 def test_talker_facing_away_is_attenuated_by_the_pattern():
@@ -145,7 +145,7 @@ def test_images_are_jittered_but_not_the_talker_and_none_arrives_before():
     still = trace_paths(rooms, Acoustics(), 6, normal)[0]
     moved = trace_paths(rooms, Acoustics(image_jitter=torch.full((20,), 0.2),
                                          gain_jitter=torch.zeros(20)), 6, normal)[0]
-    orders = image_geometry(rooms, 6)[3]
+    orders = image_geometry(rooms, 6).orders
     assert torch.equal(moved[..., orders == 0], still[..., orders == 0])
     assert (moved >= moved[..., orders == 0]).all()
     shift = moved - still

@@ -8,6 +8,9 @@ its clock, its gain and any occlusion.
 from dataclasses import dataclass
 import math
 
+from nsrp_ros.simulation.devices.room_limits import CLEARANCE
+from nsrp_ros.simulation.devices.room_limits import drawn_within
+from nsrp_ros.simulation.devices.room_limits import FitsRoom
 from nsrp_ros.simulation.random_draws import DrawFunction
 import torch
 
@@ -49,7 +52,8 @@ class MountingConfig:
 
 
 def draw_devices(config: MountingConfig, min_distance: float, dims: torch.Tensor, n_mics: int,
-                 uniform: DrawFunction) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+                 uniform: DrawFunction, fits_room: FitsRoom | None = None,
+                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """
     Draw a talker and microphones; scenes with devices too close are drawn again as a whole.
 
@@ -65,6 +69,8 @@ def draw_devices(config: MountingConfig, min_distance: float, dims: torch.Tensor
         M.
     uniform : DrawFunction
         Draws float32 numbers between 0 and 1 of a shape.
+    fits_room : FitsRoom, optional
+        Where rooms are no boxes: which places in their bounding boxes are inside.
 
     Returns
     -------
@@ -88,8 +94,8 @@ def draw_devices(config: MountingConfig, min_distance: float, dims: torch.Tensor
     todo = torch.arange(n_rooms, device=dims.device)
     for _ in range(1000):
         room = dims[todo]
-        talker = _draw_talker(config, room, uniform)
-        centres, normals = _draw_sites(config, room, n_mics, uniform)
+        talker = draw_talker(config, room, uniform, fits_room, todo)
+        centres, normals = draw_sites(config, room, n_mics, uniform, fits_room, todo)
         apart = torch.cdist(centres, centres, compute_mode='donot_use_mm_for_euclid_dist')
         apart = apart + 1e9 * torch.eye(n_mics, device=dims.device)
         near = torch.linalg.vector_norm(centres - talker[:, None], dim=-1).amin(dim=1)
@@ -101,6 +107,9 @@ def draw_devices(config: MountingConfig, min_distance: float, dims: torch.Tensor
         fits &= near >= min_distance + config.apertures[1] / 2
         places = _arrays(config, centres, normals, device_ids[todo], slots[todo], sizes[todo],
                          uniform)
+        if fits_room is not None:
+            fits &= fits_room(talker[:, None], todo, config.talker_margin)[:, 0]
+            fits &= fits_room(places, todo, CLEARANCE).all(dim=1)
         source[todo[fits]], mics[todo[fits]] = talker[fits], places[fits]
         todo = todo[~fits]
         if len(todo) == 0:
@@ -125,18 +134,57 @@ def _assign_devices(config: MountingConfig, n_rooms: int, n_mics: int,
     return mic // size, mic % size, size
 
 
-def _draw_talker(config: MountingConfig, dims: torch.Tensor,
-                 uniform: DrawFunction) -> torch.Tensor:
-    """Draw talker positions (B, 3)."""
+def talker_zone(config: MountingConfig, dims: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the lowest and highest coordinates (B, 3) of talkers in rooms (B, 3), metres."""
     bottom = torch.full_like(dims, config.talker_margin)
     top = dims - config.talker_margin
     bottom[:, 2] = bottom[:, 2].clamp(min=config.talker_heights[0])
     top[:, 2] = torch.maximum(top[:, 2].clamp(max=config.talker_heights[1]), bottom[:, 2])
-    return bottom + (top - bottom) * uniform(len(dims), 3)
+    return bottom, top
 
 
-def _draw_sites(config: MountingConfig, dims: torch.Tensor, n_mics: int,
-                uniform: DrawFunction) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_talker(config: MountingConfig, dims: torch.Tensor, uniform: DrawFunction,
+                fits_room: FitsRoom | None, rooms: torch.Tensor) -> torch.Tensor:
+    """Draw talker positions (R, 3) in the rooms (R,) of a batch, whose dimensions are (R, 3)."""
+    bottom, top = talker_zone(config, dims)
+    return drawn_within(fits_room, rooms, config.talker_margin, lambda: (
+        bottom + (top - bottom) * uniform(len(dims), 3))[:, None])[:, 0]
+
+
+def draw_sites(config: MountingConfig, dims: torch.Tensor, n_sites: int, uniform: DrawFunction,
+               fits_room: FitsRoom | None,
+               rooms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Draw where devices are; shapes with R rooms and P sites.
+
+    Parameters
+    ----------
+    config : MountingConfig
+        The distribution.
+    dims : torch.Tensor
+        Shape (R, 3), metres.
+    n_sites : int
+        P.
+    uniform : DrawFunction
+        Draws float32 numbers between 0 and 1 of a shape.
+    fits_room : FitsRoom or None
+        Where rooms are no boxes: which places in their bounding boxes are inside.
+    rooms : torch.Tensor
+        Shape (R,), int64: the indices of the rooms, for `fits_room`.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        The centres of devices and the normals of their arrays, both (R, P, 3).
+
+    """
+    both = drawn_within(fits_room, rooms, CLEARANCE, lambda: torch.cat(
+        _sites_in_boxes(config, dims, n_sites, uniform), dim=-1))
+    return both[..., :3], both[..., 3:]
+
+
+def _sites_in_boxes(config: MountingConfig, dims: torch.Tensor, n_mics: int,
+                    uniform: DrawFunction) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the centres of devices (B, M, 3), and the normals (B, M, 3) of their arrays."""
     n_rooms = len(dims)
     edge = config.apertures[1] / 2 + 0.01 if config.clusters else 1e-3  # arrays stay inside

@@ -1,0 +1,1 @@
+"""Devices in simulated rooms: where they are, how they differ, what they hear of themselves."""

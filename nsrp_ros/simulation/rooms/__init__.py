@@ -1,0 +1,1 @@
+"""Rooms that are no boxes, and what a robot is told of walls."""
