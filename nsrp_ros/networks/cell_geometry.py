@@ -1,10 +1,8 @@
 """
-The cells of rooms, and their distances from microphones and from the microphones' mirror images.
+The cells of rooms, and their distances from microphones.
 
 Shapes: B scenes, M microphones, V = Z Y X cells. Grids of geometry.py, for batches of tensors.
 """
-
-from collections.abc import Sequence
 
 import torch
 
@@ -44,29 +42,12 @@ def axis_centres(area: torch.Tensor, shape: tuple[int, int, int]) -> list[torch.
             for axis, n in enumerate(reversed(shape))]
 
 
-def axis_squares(positions: torch.Tensor, axes: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Square the distances from (B, M, 3) to cells along each axis (B, n): three (B, M, n)."""
-    return [(positions[..., axis, None] - centres[:, None]).square()
-            for axis, centres in enumerate(axes)]
+def distances_from(mic_positions: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Compute the distances (B, M, V) of points (B, V, 3) from microphones (B, M, 3), metres."""
+    x, y, z = (mic_positions[..., axis, None] - points[:, None, :, axis] for axis in range(3))
+    return (x * x + y * y + z * z).sqrt()
 
 
-def distances_of(squares: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Compute distances to every cell from what `axis_squares` returns: (B, M, V)."""
-    x, y, z = squares
-    total = z[..., :, None, None] + y[..., None, :, None] + x[..., None, None, :]
-    return total.sqrt().flatten(2)
-
-
-def image_distances(mic_positions: torch.Tensor, room_dims: torch.Tensor,
-                    axes: Sequence[torch.Tensor]) -> torch.Tensor:
-    """
-    Compute the distances of cells from mirror images of microphones: (B, 6, M, V), metres.
-
-    The mirrors are the walls across x, low and high, those across y, floor and ceiling.
-    """
-    squares, distances = axis_squares(mic_positions, axes), []
-    for axis in range(3):
-        for wall in (torch.zeros_like(room_dims), room_dims):
-            image = axis_squares(2 * wall[:, None] - mic_positions, axes)[axis]
-            distances.append(distances_of([*squares[:axis], image, *squares[axis + 1:]]))
-    return torch.stack(distances, dim=1)
+def floor_posterior(log_posterior: torch.Tensor) -> torch.Tensor:
+    """Marginalise the height: log-posterior (B, Z, Y, X) to probabilities (B, Y, X)."""
+    return log_posterior.logsumexp(dim=1).exp()

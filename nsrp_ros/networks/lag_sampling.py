@@ -1,17 +1,16 @@
 """
 Lag features, and their values at the lags that cells of a room would cause.
 
-Shapes: B scenes, M microphones, P pairs, V = Z Y X cells, D, E and C channels, n + 1 features of
-the lags -n, -n + 2 .. n of each pair.
+Shapes: B scenes, M microphones, P pairs, V = Z Y X cells, N planes, D, E and C channels, n + 1
+features of the lags -n, -n + 2 .. n of each pair.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nsrp_ros.core.geometry import lags_per_metre
 from nsrp_ros.core.geometry import path_difference
 from nsrp_ros.core.lag_grid import STRIDE
-from nsrp_ros.networks.cell_geometry import image_distances
+from nsrp_ros.networks.mirrors import Mirrors
 import torch
 from torch.nn import functional as F
 
@@ -74,23 +73,23 @@ def sample_direct(features: LagFeatures, difference: torch.Tensor) -> torch.Tens
                    torch.stack([1 - upper, upper], dim=-1))
 
 
-def sample_reflections(features: LagFeatures, room_dims: torch.Tensor,
-                       axes: Sequence[torch.Tensor], distance: torch.Tensor,
-                       pairs: torch.Tensor) -> torch.Tensor:
+def sample_reflections(features: LagFeatures, table: torch.Tensor, mirrors: Mirrors,
+                       distance: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
     """
     Sum the features at the lags of first-order reflections off walls, floor and ceiling.
 
-    A reflection is weighted by its amplitude relative to the direct sound for a perfect mirror;
-    one whose lag lies beyond the evaluated ones has weight zero.
+    A reflection is weighted by its amplitude relative to the direct sound for a perfect mirror,
+    and by how well its plane is known; one whose lag lies beyond the evaluated ones has weight
+    zero. Where a plane is vague, features are averages over the lags around.
 
     Parameters
     ----------
     features : LagFeatures
         Of all pairs.
-    room_dims : torch.Tensor
-        Shape (B, 3), metres.
-    axes : sequence of torch.Tensor
-        The cells' centres along x, y and z, by `axis_centres`.
+    table : torch.Tensor
+        Their echo features, by `blurred`.
+    mirrors : Mirrors
+        The planes, for microphones and cells.
     distance : torch.Tensor
         Shape (B, M, V), metres: from the microphones to the cells.
     pairs : torch.Tensor
@@ -99,30 +98,47 @@ def sample_reflections(features: LagFeatures, room_dims: torch.Tensor,
     Returns
     -------
     torch.Tensor
-        Shape (B, P, V, 3 E): of the four walls together, of the floor and of the ceiling.
+        Shape (B, P, V, 3 E): of all walls together, of floors and of ceilings.
 
     """
-    through = image_distances(features.mic_positions, room_dims, axes)  # (B, 6, M, V)
-    loudness = distance[:, None] / through.clamp(min=1e-3)  # (B, 6, M, V)
-    first, second = pairs[:, 0], pairs[:, 1]
+    through, (first, second) = mirrors.through, pairs.unbind(dim=1)  # (B, N, M, V)
+    loudness = (distance[:, None] / through.clamp(min=1e-3)).clamp(max=1)
+    loudness = loudness * mirrors.reflects * mirrors.planes.trust[..., None, None]
     # Either microphone may receive the reflection while the other receives the direct sound.
     difference = torch.stack([
         path_difference(through[:, :, first], distance[:, None, second]),
         path_difference(distance[:, None, first], through[:, :, second])], dim=2)
     weight = torch.stack([loudness[:, :, first], loudness[:, :, second]], dim=2)
-    index = features.index(difference).round().long()  # (B, 6, 2, P, V)
+    index = features.index(difference).round().long()  # (B, N, 2, P, V)
     length = features.echo.shape[2]
     weight = weight * ((index >= 0) & (index < length))
-    index, weight = (of.permute(0, 3, 4, 1, 2) for of in (index.clamp(0, length - 1), weight))
-    kinds = [_gather(features.echo, index[..., some, :].flatten(-2),
-                     weight[..., some, :].flatten(-2))
-             for some in (slice(0, 4), slice(4, 5), slice(5, 6))]
-    return torch.cat(kinds, dim=-1)
+    index = index.clamp(0, length - 1) + length * mirrors.planes.blur[:, :, None, None, None]
+    index, weight = (of.permute(0, 3, 4, 1, 2) for of in (index, weight))  # (B, P, V, N, 2)
+    sums = []
+    for kind in mirrors.planes.kind.unbind(dim=-1):  # (B, N)
+        some = kind.any(dim=0).nonzero()[:, 0]
+        sums.append(_gather(table, index[..., some, :].flatten(-2),
+                            (weight * kind[:, None, None, :, None])[..., some, :].flatten(-2)))
+    return torch.cat(sums, dim=-1)
+
+
+def blurred(echo: torch.Tensor) -> torch.Tensor:
+    """
+    Put averages over 3 and over 7 lags behind features, for planes that are not known exactly.
+
+    Maps (B, P, L, E) to (B, P, 3 L, E).
+    """
+    flat = echo.flatten(0, 1).transpose(1, 2)  # (B P, E, L)
+    tables = [flat, *(F.avg_pool1d(flat, width, 1, width // 2, count_include_pad=False)
+                      for width in (3, 7))]
+    return torch.cat(tables, dim=2).transpose(1, 2).unflatten(0, echo.shape[:2])
 
 
 def _gather(features: torch.Tensor, index: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Sum features (B, P, L, C) at indices (B, P, V, n) by weight: (B, P, V, C)."""
     n_scenes, n_pairs, length, channels = features.shape
+    if index.shape[-1] == 0:
+        return features.new_zeros(*index.shape[:3], channels)
     start = length * torch.arange(n_scenes * n_pairs, device=index.device)
     rows = index + start.view(n_scenes, n_pairs, 1, 1)
     total = F.embedding_bag(rows.flatten(0, 2), features.reshape(-1, channels), mode='sum',

@@ -7,6 +7,8 @@ Shapes: B scenes, P pairs, K correlations, L lags, V = Z Y X cells, D and E chan
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.lag_grid import STRIDE
 from nsrp_ros.networks.correlation import activation
+from nsrp_ros.networks.mirrors import KINDS
+from nsrp_ros.networks.mirrors import Mirrors
 import torch
 from torch import nn
 
@@ -88,3 +90,28 @@ class FloorNetwork(nn.Module):
             floor = floor + block(floor)
         # Scores are computed with the bits of their weights, whatever those of the features.
         return floor, self.score(floor.to(self.score.weight.dtype))[:, 0]
+
+
+class WallView(nn.Module):
+    """What a cell's place among walls, each known by degrees, adds to its features."""
+
+    HIDDEN = 16
+
+    def __init__(self, map_channels: int, activation_layer: nn.Module) -> None:
+        super().__init__()
+        self.one = nn.Sequential(nn.Linear(4, self.HIDDEN), activation_layer)
+        # Zero at first, so that a network that did not know of it computes what it did before.
+        self.all = nn.Linear(self.HIDDEN * len(KINDS), map_channels, bias=False)
+        nn.init.zeros_(self.all.weight)
+
+    def forward(self, mirrors: Mirrors) -> torch.Tensor:
+        """Map the planes of B scenes to (B, V, D)."""
+        before = mirrors.cells  # (B, N, V), metres
+        each = torch.stack([
+            (before / 5).clamp(-1, 3), 1 / (before.clamp(min=0) + 0.3), (before < 0).float(),
+            mirrors.planes.trust[..., None].expand_as(before)], dim=-1)
+        each = self.one(each)  # (B, N, V, H)
+        # Walls are summed in any order, apart from floors and ceilings.
+        sums = torch.einsum('bnvh,bnk->bvkh', each, mirrors.planes.kind.to(each.dtype))
+        summed: torch.Tensor = self.all(sums.flatten(2))
+        return summed

@@ -7,8 +7,8 @@ from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.backprojection import floor_posterior
 from nsrp_ros.networks.cell_geometry import area_points
 from nsrp_ros.networks.cell_geometry import whole_room
-from nsrp_ros.training.losses import posterior_loss
-from nsrp_ros.training.losses import presence_loss
+from nsrp_ros.training.backprojection.losses import posterior_loss
+from nsrp_ros.training.backprojection.losses import presence_loss
 import numpy as np
 import pytest
 import torch
