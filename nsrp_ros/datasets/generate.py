@@ -11,18 +11,23 @@ of a smaller set.
 """
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from dataclasses import dataclass
 from functools import lru_cache
+from functools import partial
 import json
 import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
+from typing import TypeVar
 
+from nsrp_ros.datasets.scene_arrays import further_arrays
+from nsrp_ros.datasets.scene_arrays import to_arrays
 from nsrp_ros.datasets.storage import checksum
 from nsrp_ros.datasets.storage import DatasetError
 from nsrp_ros.datasets.storage import FORMAT
@@ -30,8 +35,10 @@ from nsrp_ros.datasets.storage import load
 from nsrp_ros.datasets.storage import open_arrays
 from nsrp_ros.datasets.storage import write_manifest
 from nsrp_ros.simulation.acoustics.room_responses import render_microphones
+from nsrp_ros.simulation.joined_scenes import concatenate
 from nsrp_ros.simulation.noise import add_sensor_noise
 from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.shoebox_rooms import Rooms
 from nsrp_ros.simulation.simulator import draw_scenes
@@ -46,6 +53,7 @@ from tqdm import tqdm
 SPLITS = {'train': 10000, 'val': 2500, 'test': 2500}
 """Scenes of each split, as in the paper."""
 __all__ = ['DatasetError', 'load', 'main', 'make', 'scene_generator', 'SPLITS']
+Made = TypeVar('Made')
 _AT_ONCE = 16  # scenes between two writes
 _ROOMS_TRIED = 30  # before devices do not fit; half of the rooms hold sixteen
 
@@ -113,7 +121,8 @@ def make(preset: str, n_mics: int, split: str, out: str | os.PathLike[str],
     manifest = {'format': FORMAT, 'preset': preset, 'config': asdict(PRESETS[preset]),
                 'split': split, 'n_mics': n_mics, 'count': count, 'seed': seed,
                 'simulator': simulator, 'speech': description,
-                'speech_sha256': bank.checksum(), 'sample_rate': bank.sample_rate}
+                'speech_sha256': bank.checksum(), 'sample_rate': bank.sample_rate,
+                **further_arrays(PRESETS[preset])}
     arrays = open_arrays(folder, manifest)
     todo = np.flatnonzero(~arrays['done'])
     tasks = [_Task(manifest, tuple(part.tolist()), speech, cache, device)
@@ -162,11 +171,11 @@ def _make_scenes(task: _Task) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
     config, n_mics = PRESETS[manifest['preset']], manifest['n_mics']
     generators = [scene_generator(manifest['seed'], manifest['split'], k) for k in task.indices]
     if not isinstance(config, RoomConfig):
-        made = [simulate(config, n_mics, 1, bank, g, device, 2 ** 28) for g in generators]
-        return task.indices, _stored(*(
-            np.concatenate([getattr(scene, field).cpu().numpy() for scene in made])
-            for field in ('signals', 'mic_positions', 'source_position', 'room_dims')))
-    drawn = [_draw_one_that_fits(config, n_mics, bank, g) for g in generators]
+        made = [_first_that_fits(partial(simulate, config, n_mics, 1, bank, g, device, 2 ** 28))
+                for g in generators]
+        return task.indices, to_arrays(concatenate(made), manifest)
+    drawn = [_first_that_fits(partial(draw_scenes, config, n_mics, 1, bank, g))
+             for g in generators]
     rooms = Rooms(*(torch.cat([getattr(room, field) for room, _ in drawn]) for field in (
         'dims', 'mic_positions', 'source_position', 'absorption')))
     speech = torch.cat([speech for _, speech in drawn])
@@ -179,29 +188,19 @@ def _make_scenes(task: _Task) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
         clean = pyroomacoustics_reference.render_microphones_reference(config, rooms, speech,
                                                                        bank.sample_rate)
     signals = torch.cat([add_sensor_noise(scene[None], config.snr_db, g)
-                         for scene, g in zip(clean, generators, strict=True)]).numpy()
-    return task.indices, _stored(signals, rooms.mic_positions.numpy(),
-                                 rooms.source_position.numpy(), rooms.dims.numpy())
+                         for scene, g in zip(clean, generators, strict=True)])
+    return task.indices, to_arrays(Scenes(signals, rooms.mic_positions, rooms.source_position,
+                                          rooms.dims, bank.sample_rate), manifest)
 
 
-def _draw_one_that_fits(config: RoomConfig, n_mics: int, bank: SpeechBank,
-                        generator: torch.Generator) -> tuple[Rooms, torch.Tensor]:
+def _first_that_fits(draw: Callable[[], Made]) -> Made:
     """Draw a scene; a room too small for its devices is replaced by the next one."""
     for _ in range(_ROOMS_TRIED - 1):
         try:
-            return draw_scenes(config, n_mics, 1, bank, generator)
+            return draw()
         except ValueError:  # the generator's state has advanced: the next room is another
             continue
-    return draw_scenes(config, n_mics, 1, bank, generator)
-
-
-def _stored(signals: np.ndarray, mic_positions: np.ndarray, source_position: np.ndarray,
-            room_dims: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the arrays of a data set, with signals quantized to 16 bits."""
-    scale = np.abs(signals).max(axis=(1, 2)) / 32767
-    return {'signals': np.rint(signals / scale[:, None, None]).astype(np.int16), 'scale': scale,
-            'mic_positions': mic_positions, 'source_position': source_position,
-            'room_dims': room_dims}
+    return draw()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -44,8 +44,10 @@ def shuffle_microphones(scenes: Scenes, generator: torch.Generator) -> Scenes:
     shape = scenes.signals.shape[:2]
     order = torch.rand(shape, generator=generator, device=scenes.signals.device).argsort(dim=1)
     scene = torch.arange(len(scenes), device=order.device)[:, None]
-    return Scenes(scenes.signals[scene, order], scenes.mic_positions[scene, order],
-                  scenes.source_position, scenes.room_dims, scenes.sample_rate)
+    true = scenes.true_mic_positions
+    return replace(scenes, signals=scenes.signals[scene, order],
+                   mic_positions=scenes.mic_positions[scene, order],
+                   true_mic_positions=None if true is None else true[scene, order])
 
 
 def random_symmetry(scenes: Scenes, generator: torch.Generator) -> Scenes:
@@ -53,8 +55,11 @@ def random_symmetry(scenes: Scenes, generator: torch.Generator) -> Scenes:
     Mirror rooms along x and y and exchange the axes, each with probability one half.
 
     Microphones at mirrored places of a mirrored room receive the same signals, so that each
-    simulated room stands for eight.
+    simulated room stands for eight. Scenes with surroundings are returned as they are: they have
+    been turned and mirrored when these were told.
     """
+    if scenes.surroundings is not None:
+        return scenes
     device = scenes.signals.device
     coins = torch.rand(3, len(scenes), generator=generator, device=device) < 0.5
     room = scenes.room_dims
@@ -69,6 +74,12 @@ def random_symmetry(scenes: Scenes, generator: torch.Generator) -> Scenes:
         return torch.stack([x, y, points[..., 2]], dim=-1)
 
     swapped = torch.where(coins[2, :, None], room[:, [1, 0, 2]], room)
+    outline = None if scenes.outline is None else image(
+        torch.cat([scenes.outline, torch.zeros_like(scenes.outline[..., :1])], dim=-1))[..., :2]
+    if outline is not None:  # an odd number of mirrors turns the order of corners round
+        odd = coins.sum(dim=0) % 2 == 1
+        outline = torch.where(odd[:, None, None], outline.flip(1), outline)
     return replace(scenes, mic_positions=image(scenes.mic_positions),
                    source_position=image(scenes.source_position), room_dims=swapped,
-                   true_mic_positions=None, true_room_dims=None)
+                   true_mic_positions=None, true_room_dims=None, outline=outline,
+                   talkers=None if scenes.talkers is None else image(scenes.talkers))

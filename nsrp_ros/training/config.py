@@ -10,6 +10,9 @@ from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.simulation.presets import PRESETS
 from nsrp_ros.training.crnn_targets import TargetConfig
 
+STAGES = {*PRESETS, 'worlds'}
+"""What a phase of training can be: a preset of rooms, or all of simulation/rooms/worlds.py."""
+
 
 class Trainable(NamedTuple):
     """A network that can be trained, and its target; None for one that predicts a posterior."""
@@ -25,7 +28,7 @@ NETWORKS = {
         TargetConfig('normalised', 0.5, flat=True)),
     'crnn4': Trainable(CrnnConfig(n_channels=4), TargetConfig('gaussian')),
     'crnn6': Trainable(CrnnConfig(n_channels=6), TargetConfig('gaussian')),
-    'backprojection': Trainable(BackprojectionConfig(), None),
+    'backprojection': Trainable(BackprojectionConfig(uncertain_walls=True, least_lags=288), None),
 }
 """
 By method: the paper's text, its authors' published code, the baselines of section V-B, and our
@@ -71,9 +74,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
-        unknown = set(self.stages) - set(PRESETS)
+        unknown = set(self.stages) - STAGES
         if self.method not in NETWORKS or unknown or not self.stages:
-            raise ValueError(f'methods are {sorted(NETWORKS)}, stages {sorted(PRESETS)}; '
+            raise ValueError(f'methods are {sorted(NETWORKS)}, stages {sorted(STAGES)}; '
                              f'got {self.method!r}, {self.stages}')
         if self.minutes and len(self.minutes) != len(self.stages):
             raise ValueError('minutes must be given for every stage')
@@ -82,8 +85,8 @@ class TrainConfig:
 
 
 RECIPES = {'backprojection': TrainConfig(
-    'backprojection', stages=('mixed',), batch_size=128, learning_rate=1.5e-3, online=True,
-    minutes=(30.0,), batches_per_epoch=250, rooms_at_once=2048, n_val=128,
+    'backprojection', stages=('worlds',), batch_size=128, learning_rate=1.5e-3, online=True,
+    minutes=(30.0,), batches_per_epoch=250, rooms_at_once=1536, n_val=320,
     precision='bf16-mixed')}
 """Settings of the methods that are not trained as in the paper: back-projection, for half an hour
 on one GPU."""

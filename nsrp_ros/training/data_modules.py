@@ -5,6 +5,7 @@ Both are lightning data modules, because only the trainer knows on which device 
 several processes they run.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
-from nsrp_ros.training.loaders import FreshRooms
 from nsrp_ros.training.loaders import FreshScenes
 from nsrp_ros.training.loaders import StoredScenes
 from nsrp_ros.training.loaders import to_device
@@ -141,14 +141,14 @@ class FreshScenesModule(_PhaseData):
         """Seed the training rooms; a resumed run draws other rooms than the first one did."""
         return self._generator(2 + self._own_trainer.global_step)
 
-    def train_dataloader(self) -> FreshScenes | FreshRooms:
+    def train_dataloader(self) -> Iterable[Scenes]:
         """Start simulating."""
         return FreshScenes(
             PRESETS[self.preset], self.speech, self.n_channels, self.batch_size,
             self.batches_per_epoch, self._train_generator(), self.rooms_at_once,
             self.pairs_per_room)
 
-    def val_dataloader(self) -> StoredScenes:
+    def val_dataloader(self) -> Iterable[Scenes]:
         """Simulate this process's share of the validation rooms."""
         trainer = self._own_trainer
         n_mics = 6 if self.n_channels == 2 else self.n_channels
@@ -161,12 +161,3 @@ class FreshScenesModule(_PhaseData):
         return {'rooms': f'{self.preset}, simulated while training', 'speech': self.description,
                 'validation_rooms': self.n_val, 'validation_speech': self.val_description,
                 'pairs_per_room': self.pairs_per_room}
-
-
-class FreshRoomsModule(FreshScenesModule):
-    """Fresh rooms with all their microphones; validation rooms have six microphones."""
-
-    def train_dataloader(self) -> FreshRooms:
-        """Start simulating."""
-        return FreshRooms(PRESETS[self.preset], self.speech, self.batch_size,
-                          self.batches_per_epoch, self._train_generator(), self.rooms_at_once)

@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from nsrp_ros.networks.checkpoint import save_checkpoint
-from nsrp_ros.training.backprojection_module import BackprojectionModule
+from nsrp_ros.training.backprojection.module import BackprojectionModule
 from nsrp_ros.training.callbacks import Throughput
 from nsrp_ros.training.callbacks import TimedCosineSchedule
 from nsrp_ros.training.config import NETWORKS

@@ -7,13 +7,13 @@ channels, so that a pair of microphones is simply a scene with two.
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from itertools import chain
 from itertools import count
 from itertools import islice
 
 from nsrp_ros.simulation.presets import MixtureConfig
 from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.rooms.told import ToldConfig
 from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.simulator import simulate
@@ -25,10 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 import torch
 
-MICROPHONE_SHARES = {2: 0.04, 3: 0.08, 4: 0.26, 5: 0.12, 6: 0.26, 8: 0.14, 10: 0.06, 12: 0.04}
-"""Share of the training batches that have so many microphones; most have few, as robots do."""
-
-_MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}  # bytes that simulating may take at once
+MEMORY = {'cpu': 2 ** 31, 'cuda': 2 ** 33}
+"""Bytes that simulating may take at once, by the kind of device."""
 
 
 def to_device(scenes: Scenes, n_mics: int, device: torch.device, chunk: int = 256) -> Scenes:
@@ -114,7 +112,7 @@ class FreshScenes:
 
     Parameters
     ----------
-    room_config : RoomConfig, RealConfig or MixtureConfig
+    room_config : RoomConfig, RealConfig, MixtureConfig or ToldConfig
         The distribution of rooms.
     speech_bank : SpeechBank
         Speech of the talkers.
@@ -131,7 +129,7 @@ class FreshScenes:
 
     """
 
-    def __init__(self, room_config: RoomConfig | RealConfig | MixtureConfig,
+    def __init__(self, room_config: RoomConfig | RealConfig | MixtureConfig | ToldConfig,
                  speech_bank: SpeechBank, n_channels: int, batch_size: int,
                  batches_per_epoch: int, generator: torch.Generator, rooms_at_once: int = 256,
                  pairs_per_room: int = 15) -> None:
@@ -160,76 +158,6 @@ class FreshScenes:
         for index in order.split(self.batch_size):
             if len(index) == self.batch_size or len(scenes) < self.batch_size:
                 yield scenes.take(index)
-
-    def __iter__(self) -> Iterator[Scenes]:
-        """Iterate over the batches of one epoch."""
-        return one_epoch(self.simulate, self.batches_per_epoch)
-
-
-class FreshRooms:
-    """
-    Batches of whole rooms that are simulated during training.
-
-    Every room is simulated with the largest number of microphones, and used `repeats` times,
-    each time with another choice of them, mirrored and rotated at random.
-
-    Parameters
-    ----------
-    room_config : RoomConfig, RealConfig or MixtureConfig
-        The distribution of rooms.
-    speech_bank : SpeechBank
-        Speech of the talkers.
-    batch_size, batches_per_epoch : int
-        Scenes in a batch of six microphones, batches that count as an epoch.
-    generator : torch.Generator
-        On the device that simulates.
-    rooms_at_once : int
-        Rooms that are simulated in one call.
-    microphones : dict of int to float
-        Share of the batches that have so many microphones; `MICROPHONE_SHARES` if left out.
-    repeats : int
-        See above.
-    pairs : int or None
-        Most pairs of microphones in a batch, which decide how much memory it takes; None for
-        `batch_size` scenes of six microphones.
-
-    """
-
-    def __init__(self, room_config: RoomConfig | RealConfig | MixtureConfig,
-                 speech_bank: SpeechBank, batch_size: int, batches_per_epoch: int,
-                 generator: torch.Generator, rooms_at_once: int = 256,
-                 microphones: Mapping[int, float] | None = None, repeats: int = 4,
-                 pairs: int | None = None) -> None:
-        self.room_config, self.speech_bank = room_config, speech_bank
-        self.batch_size, self.batches_per_epoch = batch_size, batches_per_epoch
-        self.generator, self.rooms_at_once = generator, rooms_at_once
-        self.microphones = MICROPHONE_SHARES if microphones is None else microphones
-        self.repeats, self.pairs = repeats, pairs or 15 * batch_size
-
-    def __len__(self) -> int:
-        """Return the number of batches in an epoch."""
-        return self.batches_per_epoch
-
-    def _draw_n_mics(self) -> int:
-        shares = torch.tensor(list(self.microphones.values()), device=self.generator.device)
-        pick = int(torch.multinomial(shares, 1, generator=self.generator))
-        return list(self.microphones)[pick]
-
-    def simulate(self) -> Iterator[Scenes]:
-        """Simulate some rooms and yield batches of them, each with its number of microphones."""
-        device, most = self.generator.device, max(self.microphones)
-        scenes = simulate(self.room_config, most, self.rooms_at_once, self.speech_bank,
-                          self.generator, device, _MEMORY[device.type])
-        for _ in range(self.repeats):
-            order = torch.randperm(len(scenes), generator=self.generator, device=device)
-            while len(order):
-                n_mics = self._draw_n_mics()
-                n_scenes = min(2 * self.batch_size,
-                               max(1, self.pairs // (n_mics * (n_mics - 1) // 2)))
-                index, order = order[:n_scenes], order[n_scenes:]
-                some = random_symmetry(scenes.take(index), self.generator)
-                mics = torch.randperm(most, generator=self.generator, device=device)
-                yield some.with_microphones(mics[:n_mics])
 
     def __iter__(self) -> Iterator[Scenes]:
         """Iterate over the batches of one epoch."""

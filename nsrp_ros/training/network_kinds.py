@@ -18,12 +18,12 @@ from nsrp_ros.core.model_files import find_weights
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.networks.crnn import Crnn
-from nsrp_ros.training.backprojection_module import BackprojectionModule
+from nsrp_ros.training.backprojection.data_module import FreshWorldsModule
+from nsrp_ros.training.backprojection.module import BackprojectionModule
 from nsrp_ros.training.config import TrainConfig
 from nsrp_ros.training.crnn_module import CrnnModule
-from nsrp_ros.training.data_modules import FreshRoomsModule
 from nsrp_ros.training.data_modules import FreshScenesModule
-from nsrp_ros.training.weight_transfer import transfer_weights
+from nsrp_ros.training.backprojection.weight_transfer import transfer_weights
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,5 +85,5 @@ def _backprojection_module(model: Backprojection, config: TrainConfig) -> Backpr
 NETWORK_KINDS: dict[type, NetworkKind] = {
     CrnnConfig: NetworkKind(Crnn, _start_crnn, _crnn_module, FreshScenesModule, True),
     BackprojectionConfig: NetworkKind(Backprojection, _start_backprojection,
-                                      _backprojection_module, FreshRoomsModule, False),
+                                      _backprojection_module, FreshWorldsModule, False),
 }

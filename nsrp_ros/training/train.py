@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
-from nsrp_ros.simulation.presets import PRESETS
 from nsrp_ros.training.config import NETWORKS
 from nsrp_ros.training.config import RECIPES
+from nsrp_ros.training.config import STAGES
 from nsrp_ros.training.config import TrainConfig
 from nsrp_ros.training.crnn_targets import TargetConfig
 from nsrp_ros.training.experiment import run
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         'recipe', "the paper's unless the method has its own: see config.TrainConfig and RECIPES",
         argument_default=argparse.SUPPRESS)
     add = recipe.add_argument
-    add('--stages', nargs='+', choices=sorted(PRESETS),
+    add('--stages', nargs='+', choices=sorted(STAGES),
         help='kinds of rooms of the training phases, in their order')
     add('--start', metavar='WEIGHTS', nargs='+',
         help='start from these weights, names in models/ or files; with --stages libri_adhoc '

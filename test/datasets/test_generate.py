@@ -1,13 +1,26 @@
 """Data sets: resumable, independent of the order of generation, frozen by a checksum."""
 
+from dataclasses import replace
 import json
 
 from nsrp_ros.datasets.generate import main
 from nsrp_ros.datasets.generate import make
 from nsrp_ros.datasets.storage import DatasetError
 from nsrp_ros.datasets.storage import load
+from nsrp_ros.datasets.storage import MOST_CORNERS
+from nsrp_ros.simulation.devices.placement import MountingConfig
+from nsrp_ros.simulation.presets import MixtureConfig
+from nsrp_ros.simulation.presets import PRESETS
+from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.rooms.polygons import inside
+from nsrp_ros.simulation.rooms.polygons import PolygonConfig
+from nsrp_ros.simulation.rooms.told import ToldConfig
+from nsrp_ros.simulation.rooms.told import ToldWalls
+from nsrp_ros.simulation.several_talkers import TalkersConfig
+from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 import numpy as np
 import pytest
+import torch
 
 
 def make_small(folder, split='test', count=5, preset='anechoic_sim', **options):
@@ -120,3 +133,54 @@ def test_command_line_generates_sets(tmp_path, capsys):
     assert capsys.readouterr().out.count('sha256') == 2
     for split in ('train', 'val'):
         assert len(load(tmp_path / f'easy-2-{split}', verify=True)) == 1
+
+
+SEVERAL = RealConfig(room=RoomConfig(max_order=1), mounting=MountingConfig(),
+                     polygons=PolygonConfig(), talkers=TalkersConfig((0.2, 0.3, 0.5)))
+
+
+def test_sets_hold_talkers_outlines_and_what_is_told(tmp_path, monkeypatch):
+    """Also of mixtures, in which some scenes have less than others."""
+    rooms = MixtureConfig((SEVERAL, RoomConfig(max_order=1)), (0.6, 0.4))
+    told = ToldConfig(rooms, ToldWalls((0.3, 0.3, 0.0, 0.2, 0.2)))
+    monkeypatch.setitem(PRESETS, 'told', told)
+    path = make_small(tmp_path, count=12, preset='told', simulator='torch')
+    scenes = load(path, verify=True)
+    assert scenes.talkers.shape == (12, 2, 3) and set(scenes.n_talking) == {0, 1, 2}
+    np.testing.assert_array_equal(scenes.talking, scenes.n_talking > 0)
+    np.testing.assert_array_equal(scenes.talkers[:, 0], scenes.source_position)
+    assert 4 < scenes.outline.shape[1] < MOST_CORNERS
+    assert inside(*(torch.from_numpy(np.array(x)) for x in (
+        scenes.talkers, scenes.outline))).all()
+    surroundings = scenes.surroundings
+    np.testing.assert_allclose(surroundings.area[:, 1] - surroundings.area[:, 0],
+                               scenes.room_dims, rtol=1e-5)
+    assert surroundings.planes.shape == (12, scenes.outline.shape[1] + 2, 4)
+    assert np.isfinite(surroundings.std).any() and np.isinf(surroundings.std).any()
+    every = [surroundings.one(k) for k in range(12)]
+    assert all(one.contains(place) for one, place in zip(every, scenes.source_position))
+
+    stored = np.load(path / 'told_std.npy', mmap_mode='r+')
+    stored[0, 0] = 0.5
+    with pytest.raises(DatasetError, match='checksum'):
+        load(path, verify=True)
+
+
+def test_sets_of_boxes_have_no_outlines_and_resume(tmp_path, monkeypatch):
+    """What only pads is not loaded."""
+    rooms = replace(SEVERAL, polygons=None)
+    monkeypatch.setitem(PRESETS, 'pair', rooms)
+    monkeypatch.setitem(PRESETS, 'told', ToldConfig(RoomConfig(max_order=1), ToldWalls(
+        (0.0, 0.0, 0.0, 0.0, 1.0), outlined=0.0, floor_known=0.0)))
+    pair = make_small(tmp_path, count=3, preset='pair', simulator='torch')
+    scenes = load(pair, n_mics=4)
+    assert scenes.outline is None and scenes.surroundings is None
+    assert scenes.talkers.shape == (3, 2, 3) and scenes.signals.shape[1] == 4
+    before = checksum(pair)
+    np.load(pair / 'done.npy', mmap_mode='r+')[1] = False
+    np.load(pair / 'talkers.npy', mmap_mode='r+')[1] = 0
+    assert checksum(make_small(tmp_path, count=3, preset='pair', simulator='torch')) == before
+    told = load(make_small(tmp_path, count=2, preset='told', simulator='torch'))
+    assert told.talkers is None and told.surroundings.outline is None
+    assert told.surroundings.planes.shape == (2, 0, 4)
+    assert len(told.surroundings.one(1).planes) == 0

@@ -7,9 +7,9 @@ from nsrp_ros.networks.cell_geometry import whole_room
 from nsrp_ros.networks.checkpoint import save_checkpoint
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.speech.bank import SpeechBank
-from nsrp_ros.training.backprojection_module import BackprojectionModule
-from nsrp_ros.training.backprojection_module import position_errors
-from nsrp_ros.training.backprojection_module import random_subregion
+from nsrp_ros.training.backprojection.module import BackprojectionModule
+from nsrp_ros.training.backprojection.module import position_errors
+from nsrp_ros.training.backprojection.module import random_subregion
 from nsrp_ros.training.loaders import FreshRooms
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ from dataclasses import replace
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import whole_room
-from nsrp_ros.training.weight_transfer import transfer_weights
+from nsrp_ros.training.backprojection.weight_transfer import transfer_weights
 import torch
 
 TINY = BackprojectionConfig(channels=8, map_channels=8, dilations=(1, 4), map_blocks=2)

@@ -10,10 +10,13 @@ import torch
 from torch.nn import functional as F
 
 
-def posterior_loss(log_posterior: torch.Tensor, points: torch.Tensor,
-                   source_position: torch.Tensor, distance_weight: float) -> torch.Tensor:
+def posterior_loss(log_posterior: torch.Tensor, points: torch.Tensor, talkers: torch.Tensor,
+                   wanted: torch.Tensor, distance_weight: float) -> torch.Tensor:
     """
     Score posteriors by their cross-entropy and by their expected distance from the truth.
+
+    Of several talkers the one who fits best is the truth: a posterior is of one person, and it is
+    the network's choice of whom.
 
     Parameters
     ----------
@@ -21,36 +24,47 @@ def posterior_loss(log_posterior: torch.Tensor, points: torch.Tensor,
         Shape (B, Z, Y, X).
     points : torch.Tensor
         Shape (B, Z, Y, X, 3), metres, the cells' centres.
-    source_position : torch.Tensor
-        Shape (B, 3), metres.
+    talkers : torch.Tensor
+        Shape (B, K, 3), metres.
+    wanted : torch.Tensor
+        Shape (B, K), bool: who of them may be the truth.
     distance_weight : float
         Nats that a metre of the energy score costs.
 
     Returns
     -------
     torch.Tensor
-        Shape (B,). The cross-entropy is in nats; the truth is shared among the cells around it by
-        trilinear weights, so that the posterior is finer than a cell. The energy score (Gneiting
-        and Raftery 2007, eq. 21) is the distance on the floor plan of a talker drawn from the
-        posterior from the truth, less half the distance of two such talkers from one another.
+        Shape (B,); 0 where nobody is wanted. The cross-entropy is in nats; the truth is shared
+        among the cells around it by trilinear weights, so that the posterior is finer than a
+        cell. The energy score (Gneiting and Raftery 2007, eq. 21) is the distance on the floor
+        plan of a talker drawn from the posterior from the truth, less half the distance of two
+        such talkers from one another.
 
     """
-    truth = _trilinear_weights(points, source_position)
-    cross_entropy = -(truth * log_posterior).flatten(1).sum(dim=1)
     floor = floor_posterior(log_posterior).flatten(1)  # (B, N)
     cells = points[:, 0, ..., :2].flatten(1, 2)  # (B, N, 2)
-    from_truth = torch.linalg.vector_norm(cells - source_position[:, None, :2], dim=-1)
     with torch.no_grad():
         between_cells = torch.cdist(cells, cells)  # (B, N, N)
     with torch.autocast(floor.device.type, enabled=False):
         spread = torch.bmm(between_cells, floor[..., None])[..., 0]
-    energy = (floor * (from_truth - 0.5 * spread)).sum(dim=1)
-    return cross_entropy + distance_weight * energy
+    losses = []
+    for position in talkers.unbind(dim=1):
+        truth = _trilinear_weights(points, position)
+        cross_entropy = -(truth * log_posterior).flatten(1).sum(dim=1)
+        from_truth = torch.linalg.vector_norm(cells - position[:, None, :2], dim=-1)
+        energy = (floor * (from_truth - 0.5 * spread)).sum(dim=1)
+        losses.append(cross_entropy + distance_weight * energy)
+    each = torch.stack(losses, dim=1).masked_fill(~wanted, torch.inf)  # (B, K)
+    best = each.amin(dim=1)
+    return best.where(wanted.any(dim=1), torch.zeros_like(best))
 
 
-def presence_loss(presence: torch.Tensor, talking: torch.Tensor) -> torch.Tensor:
-    """Return the cross-entropy of log-odds (B,) that anybody talks, given whether (B,)."""
-    return F.binary_cross_entropy_with_logits(presence, talking.to(presence.dtype))
+def presence_loss(presence: torch.Tensor, talking: torch.Tensor,
+                  counts: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of log-odds (B,) that anybody talks, over scenes that count."""
+    loss = F.binary_cross_entropy_with_logits(presence, talking.to(presence.dtype),
+                                              reduction='none')
+    return (loss * counts).sum() / counts.sum().clamp(min=1)
 
 
 def _trilinear_weights(points: torch.Tensor, source_position: torch.Tensor) -> torch.Tensor:

@@ -13,41 +13,18 @@ from nsrp_ros.core.posterior import from_posterior
 from nsrp_ros.core.posterior import Posterior
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import area_points
-from nsrp_ros.networks.cell_geometry import whole_room
 from nsrp_ros.simulation.scenes import Scenes
-from nsrp_ros.training.losses import posterior_loss
-from nsrp_ros.training.losses import presence_loss
+from nsrp_ros.training.backprojection.losses import posterior_loss
+from nsrp_ros.training.backprojection.losses import presence_loss
+from nsrp_ros.training.backprojection.tasks import draw_task
+from nsrp_ros.training.backprojection.tasks import Task
+from nsrp_ros.training.backprojection.tasks import whole_task
 import numpy as np
 from numpy.typing import NDArray
 import torch
 
 CLIP = 1.0
 """Largest norm of a step's gradient, so that one difficult scene cannot undo what was learnt."""
-
-
-def random_subregion(room_dims: torch.Tensor, source_position: torch.Tensor,
-                     min_share: float = 0.1) -> torch.Tensor:
-    """
-    Draw a box within every room that contains the talker.
-
-    Parameters
-    ----------
-    room_dims, source_position : torch.Tensor
-        Shapes (B, 3), metres.
-    min_share : float
-        Smallest share of each side of the room that the box covers.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape (B, 2, 3), metres: the area of `Backprojection.forward`.
-
-    """
-    share = min_share + (1 - min_share) * torch.rand_like(room_dims)
-    source = (source_position / room_dims).clamp(0, 1)
-    lowest, highest = (source - share).clamp(min=0), torch.minimum(source, 1 - share)
-    low = lowest + (highest - lowest) * torch.rand_like(room_dims)
-    return torch.stack([low, low + share], dim=1) * room_dims[:, None]
 
 
 class BackprojectionModule(lightning.LightningModule):
@@ -69,18 +46,26 @@ class BackprojectionModule(lightning.LightningModule):
         network does not depend on one resolution.
     subregion_share : float
         Share of the batches whose grid covers only a part of each room.
+    short_share : float
+        Share of the batches whose windows are cut short.
+    found_share : float
+        Share of the batches in which talkers are said to be found already; for networks of
+        `uncertain_walls` only.
 
     """
 
     def __init__(self, model: Backprojection, learning_rate: float = 2e-3,
                  distance_weight: float = 2.0, presence_weight: float = 0.5,
                  sides: tuple[int, int] = (8, 26), heights: tuple[int, int] = (3, 6),
-                 subregion_share: float = 0.35) -> None:
+                 subregion_share: float = 0.35, short_share: float = 0.2,
+                 found_share: float = 0.4) -> None:
         super().__init__()
         self.model = model
         self.learning_rate = learning_rate
         self.distance_weight, self.presence_weight = distance_weight, presence_weight
         self.sides, self.heights, self.subregion_share = sides, heights, subregion_share
+        self.short_share = short_share
+        self.found_share = found_share if model.config.uncertain_walls else 0.0
         self._draws = np.random.default_rng(0)
 
     def transfer_batch_to_device(self, batch: Scenes, device: torch.device,
@@ -98,27 +83,24 @@ class BackprojectionModule(lightning.LightningModule):
         """Bound the norm of every step's gradient."""
         self.clip_gradients(optimizer, CLIP, 'norm')
 
-    def loss(self, scenes: Scenes, area: torch.Tensor,
-             shape: tuple[int, int, int]) -> torch.Tensor:
-        """Return the loss of a batch on a grid of `shape` (Z, Y, X) over an area (B, 2, 3)."""
+    def loss(self, task: Task, shape: tuple[int, int, int]) -> torch.Tensor:
+        """Return the loss of a task on a grid of `shape` (Z, Y, X)."""
+        scenes, area = task.scenes, task.area
         log_posterior, presence = self.model(scenes.signals, scenes.mic_positions,
-                                             scenes.room_dims, area, shape)
-        position_loss = posterior_loss(log_posterior, area_points(area, shape),
-                                       scenes.source_position, self.distance_weight)
-        talking = scenes.talking
-        if talking is None:
-            talking = torch.ones_like(presence)
-        mean_loss = (position_loss * talking).sum() / talking.sum().clamp(min=1)
-        return mean_loss + self.presence_weight * presence_loss(presence, talking)
+                                             task.surroundings, area, shape, task.found)
+        position_loss = posterior_loss(log_posterior, area_points(area, shape), task.talkers,
+                                       task.wanted, self.distance_weight)
+        anybody = task.wanted.any(dim=1).to(task.counts.dtype)
+        counts = task.counts * anybody
+        mean_loss = (position_loss * counts).sum() / counts.sum().clamp(min=1)
+        return mean_loss + self.presence_weight * presence_loss(presence, anybody, task.counts)
 
     def training_step(self, scenes: Scenes, _: int) -> torch.Tensor:
         """Compute the loss of one batch, on a grid drawn for it."""
         n_z, n_y, n_x = (int(self._draws.integers(low, high + 1))
                          for low, high in (self.heights, self.sides, self.sides))
-        area = whole_room(scenes.room_dims)
-        if self._draws.random() < self.subregion_share:
-            area = random_subregion(scenes.room_dims, scenes.source_position)
-        loss = self.loss(scenes, area, (n_z, n_y, n_x))
+        task = draw_task(scenes, self.short_share, self.found_share, self.subregion_share)
+        loss = self.loss(task, (n_z, n_y, n_x))
         self.log('train_loss', loss, on_step=False, on_epoch=True, prog_bar=True,
                  batch_size=len(scenes))
         return loss
@@ -128,12 +110,12 @@ class BackprojectionModule(lightning.LightningModule):
         cfg = self.model.config
         for n_mics, name in ((scenes.signals.shape[1], ''), (4, '_4')):
             some = scenes.with_microphones(slice(n_mics))
-            loss = self.loss(some, whole_room(some.room_dims), cfg.shape)
+            task = whole_task(some)
+            loss = self.loss(task, cfg.shape)
             self.log(f'val_loss{name}', loss, prog_bar=not name, sync_dist=True,
                      batch_size=len(scenes))
             errors = position_errors(self.model, some)
-            talking = (np.ones(len(some)) if some.talking is None
-                       else some.talking.cpu().numpy())
+            talking = task.wanted.any(dim=1).cpu().numpy()
             # Logged by every process and for every batch, or they would wait for one another.
             self.log(f'val_error{name}', float(errors @ talking / max(talking.sum(), 1)),
                      prog_bar=True, sync_dist=True, batch_size=max(int(talking.sum()), 1))
@@ -141,13 +123,14 @@ class BackprojectionModule(lightning.LightningModule):
 
 @torch.no_grad()
 def position_errors(model: Backprojection, scenes: Scenes) -> NDArray[np.float64]:
-    """Locate scenes of tensors: distances (B,) in metres on the floor plan, as NumPy."""
-    cfg = model.config
-    log_posterior, _ = model(scenes.signals, scenes.mic_positions, scenes.room_dims,
-                             whole_room(scenes.room_dims), cfg.shape)
-    posteriors = log_posterior.exp().cpu().numpy()
-    grids = [Grid.over_room(dims, cfg.grid_size, cfg.grid_size, cfg.heights)
-             for dims in scenes.room_dims.tolist()]
+    """Locate a talker in scenes of tensors: distances (B,) in metres, of the nearest one."""
+    cfg, task = model.config, whole_task(scenes)
+    log_posterior, _ = model(scenes.signals, scenes.mic_positions, task.surroundings,
+                             task.area, cfg.shape)
+    posteriors = log_posterior.float().exp().cpu().numpy()
+    grids = [Grid.over_box(low, high, cfg.grid_size, cfg.grid_size, cfg.heights)
+             for low, high in task.area.tolist()]
     found = np.array([from_posterior(Posterior(p, grid.x, grid.y, grid.z)).position
                       for p, grid in zip(posteriors, grids, strict=True)])
-    return np.linalg.norm(found - scenes.source_position[:, :2].cpu().numpy(), axis=1)
+    away = np.linalg.norm(found[:, None] - task.talkers[..., :2].cpu().numpy(), axis=2)
+    return np.where(task.wanted.cpu().numpy(), away, np.inf).min(axis=1, initial=100.0)
