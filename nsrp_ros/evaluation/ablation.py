@@ -27,7 +27,7 @@ from nsrp_ros.simulation.scenes import Scenes
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import find_speech
 from nsrp_ros.simulation.speech.bank import TALKERS
-from nsrp_ros.training.backprojection_module import position_errors
+from nsrp_ros.training.backprojection.module import position_errors
 from nsrp_ros.training.config import TrainConfig
 from nsrp_ros.training.curves import save_figure
 from nsrp_ros.training.experiment import run

@@ -23,7 +23,7 @@ from nsrp_ros.evaluation.scenarios.polygonal_rooms import simulate_polygonal
 from nsrp_ros.simulation.acoustics.late_reverberation import TailConfig
 from nsrp_ros.simulation.acoustics.scattering_occlusion import FurnitureConfig
 from nsrp_ros.simulation.acoustics.wall_absorption import WallConfig
-from nsrp_ros.simulation.device_errors import DeviceConfig
+from nsrp_ros.simulation.devices.errors import DeviceConfig
 from nsrp_ros.simulation.noise import NoiseConfig
 from nsrp_ros.simulation.presets import REAL
 from nsrp_ros.simulation.realistic_rooms import RealConfig
