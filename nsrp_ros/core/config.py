@@ -6,6 +6,7 @@ preprocessing cannot disagree; the node declares its window parameters from the 
 """
 
 from dataclasses import dataclass
+import math
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -114,6 +115,40 @@ class CrnnConfig:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """
+    How a network's answers become probabilities that hold, for windows of one length.
+
+    A posterior p becomes p^(1 / temperature), normalised; log-odds x that somebody talks become
+    slope x + bias. Fitted on validation rooms by evaluation/families/calibrate.py.
+    """
+
+    seconds: float = 0.5
+    """Length of the windows."""
+    temperature: float = 1.0
+    slope: float = 1.0
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would turn likely and unlikely round."""
+        _require(min(self.seconds, self.temperature, self.slope) > 0,
+                 'seconds, temperature and slope must be positive')
+
+
+def calibration_for(seconds: float, many: tuple[Calibration, ...]) -> Calibration:
+    """Interpolate between calibrations, in order of their lengths, for windows of any length."""
+    if not many:
+        return Calibration()
+    after = next((k for k, one in enumerate(many) if one.seconds >= seconds), len(many))
+    low, high = many[max(after - 1, 0)], many[min(after, len(many) - 1)]
+    span = math.log(high.seconds / low.seconds)
+    share = math.log(seconds / low.seconds) / span if span else 0.0
+    return Calibration(seconds, *(
+        (1 - share) * getattr(low, name) + share * getattr(high, name)
+        for name in ('temperature', 'slope', 'bias')))
+
+
+@dataclass(frozen=True)
 class BackprojectionConfig:
     """The geometry-aware network of backprojection.py."""
 
@@ -166,6 +201,8 @@ class BackprojectionConfig:
     """Heights at which the posterior is evaluated."""
     confidence: Confidence = Confidence()
     """Not used: the confidence is read off the posterior."""
+    calibration: tuple[Calibration, ...] = ()
+    """By length of windows, rising; for networks of `uncertain_walls`."""
 
     @property
     def n_channels(self) -> int:

@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 from nsrp_ros.core.config import BackprojectionConfig
+from nsrp_ros.core.config import Calibration
 from nsrp_ros.core.config import Confidence
 from nsrp_ros.core.config import CrnnConfig
 from nsrp_ros.core.model_files import find_weights
@@ -67,6 +68,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Any:
             fields['confidence'] = Confidence(**fields['confidence'])
             if settings is BackprojectionConfig:
                 fields = {**_default_widths(fields), **fields}
+                fields['calibration'] = tuple(
+                    Calibration(**one) for one in fields.get('calibration', ()))
             model = network(settings(**{name: _tuples(of) for name, of in fields.items()}))
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:

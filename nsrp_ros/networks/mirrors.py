@@ -142,6 +142,6 @@ def mirrors_of(surroundings: SurroundingsBatch[torch.Tensor], mic_positions: tor
     crossing = along_mics + (along_cells - along_mics) * share
     wall = (normal[..., 2].abs() < _LEVEL)[..., None, None]
     hidden = behind.clamp(0, 1) * ((crossing > low) & (crossing < high) & wall)
-    hidden = (hidden * own.trust[..., None, None]).amax(dim=1) if planes.shape[1] else torch.zeros_like(
-        distance)
+    hidden = hidden * own.trust[..., None, None]
+    hidden = hidden.amax(dim=1) if planes.shape[1] else torch.zeros_like(distance)
     return Mirrors(own, cells, through, reflects & known[..., None, None], hidden)

@@ -20,10 +20,10 @@ from nsrp_ros.networks.checkpoint import load_checkpoint
 from nsrp_ros.networks.crnn import Crnn
 from nsrp_ros.training.backprojection.data_module import FreshWorldsModule
 from nsrp_ros.training.backprojection.module import BackprojectionModule
+from nsrp_ros.training.backprojection.weight_transfer import transfer_weights
 from nsrp_ros.training.config import TrainConfig
 from nsrp_ros.training.crnn_module import CrnnModule
 from nsrp_ros.training.data_modules import FreshScenesModule
-from nsrp_ros.training.backprojection.weight_transfer import transfer_weights
 
 _LOG = logging.getLogger(__name__)
 

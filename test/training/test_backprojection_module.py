@@ -3,14 +3,15 @@
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.localization.localizer import Localizer
 from nsrp_ros.networks.backprojection import Backprojection
-from nsrp_ros.networks.cell_geometry import whole_room
 from nsrp_ros.networks.checkpoint import save_checkpoint
+from nsrp_ros.simulation.realistic_rooms import RealConfig
+from nsrp_ros.simulation.rooms.worlds import World
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.speech.bank import SpeechBank
 from nsrp_ros.training.backprojection.module import BackprojectionModule
 from nsrp_ros.training.backprojection.module import position_errors
-from nsrp_ros.training.backprojection.module import random_subregion
-from nsrp_ros.training.loaders import FreshRooms
+from nsrp_ros.training.backprojection.tasks import whole_task
+from nsrp_ros.training.backprojection.world_loader import FreshWorlds
 import numpy as np
 import pytest
 import torch
@@ -27,21 +28,10 @@ ANECHOIC = RoomConfig(max_order=0, max_dims=(7.0, 6.0, 3.0))
 def rooms():
     """Make batches of fresh anechoic rooms with synthetic talkers."""
     bank = SpeechBank.synthetic(np.random.default_rng(0), n_talkers=2, seconds=10.0)
-    return FreshRooms(ANECHOIC, bank, batch_size=4, batches_per_epoch=40,
-                      generator=torch.Generator().manual_seed(0), rooms_at_once=32,
-                      microphones={3: 0.2, 4: 0.4, 6: 0.4}, repeats=2)
-
-
-def test_random_subregions_contain_the_talker():
-    """Every subregion is a box in its room, of varying size, with the talker in it."""
-    torch.manual_seed(0)
-    dims = torch.tensor([[6.0, 5.0, 3.0]]).repeat(200, 1)
-    source = dims * torch.rand(200, 3)
-    low, high = random_subregion(dims, source).unbind(dim=1)
-    assert (low >= 0).all() and (high <= dims + 1e-4).all()
-    assert (low <= source + 1e-4).all() and (source <= high + 1e-4).all()
-    share = (high - low) / dims
-    assert share.min() >= 0.0999 and share.std() > 0.2
+    world = World(RealConfig(room=ANECHOIC), 6, 1.0, scattered=True)
+    return FreshWorlds([world], None, bank, batch_size=4, batches_per_epoch=40,
+                       generator=torch.Generator().manual_seed(0), seed=0, rooms_at_once=32,
+                       microphones={3: 0.2, 4: 0.4, 6: 0.4}, repeats=2)
 
 
 def test_batches_have_different_numbers_of_microphones(rooms):
@@ -67,7 +57,7 @@ def test_training_lowers_the_error(rooms, tmp_path):
     module.model.train()
     losses = []
     for batch in rooms:
-        loss = module.loss(batch, whole_room(batch.room_dims), (2, 10, 10))
+        loss = module.loss(whole_task(batch), (2, 10, 10))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.model.parameters(), 1.0)

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from dataclasses import fields
 from typing import Any
 from typing import Generic
-from typing import TYPE_CHECKING
 from typing import TypeVar
 
 from nsrp_ros.core.surroundings import Surroundings
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import torch
-
-Array = TypeVar('Array', 'np.ndarray', 'torch.Tensor')
+# Of NumPy, or of torch, which core does without.
+Array = TypeVar('Array', bound=Any)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ NaN where a method says nothing.
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import math
 
 from nsrp_ros.core.estimate import Estimate
@@ -83,6 +84,7 @@ def finder(method: str, family: Family, device: str = 'cpu') -> Finder:
     def find(signals: NDArray[np.float32], rate: int, mics: NDArray[np.float64],
              surroundings: Surroundings, n_talking: int) -> NDArray[np.float64]:
         """Ask the localizer, which is not told how many talk."""
+        estimates: Sequence[Estimate]
         if several:
             estimates = localizer.locate_talkers(signals, rate, mics, surroundings, most=MOST)
         else:

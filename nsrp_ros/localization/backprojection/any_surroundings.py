@@ -12,6 +12,7 @@ from functools import partial
 import math
 from typing import ClassVar
 
+from nsrp_ros.core.config import calibration_for
 from nsrp_ros.core.estimate import Estimate
 from nsrp_ros.core.posterior import Posterior
 from nsrp_ros.core.surroundings import Surroundings
@@ -93,7 +94,8 @@ class SurroundingsBackprojector:
 
         """
         def encode(signals: NDArray[np.float32], mics: NDArray[np.float64]) -> Evaluate:
-            return self._evaluator(self._encode(signals, mics), self._batch([surroundings]))
+            return self._evaluator(self._encode(signals, mics), self._batch([surroundings]),
+                                   self._seconds(signals))
         dims = surroundings.upper - surroundings.lower
         return locate(encode, self.config, signals, mic_positions, dims, area, shape,
                       surroundings)
@@ -119,7 +121,7 @@ class SurroundingsBackprojector:
         further = map_grid(self.config, surroundings, shape=(FURTHER_CELLS, FURTHER_CELLS))
         found: list[Estimate] = []
         while len(found) < most:
-            evaluate = self._evaluator(features, batch, found)
+            evaluate = self._evaluator(features, batch, self._seconds(signals), found)
             seen = look(evaluate, further if found else grid, surroundings, centre)
             estimate = seen.estimate
             assert estimate.presence is not None
@@ -151,16 +153,24 @@ class SurroundingsBackprojector:
         def encode(signals: NDArray[np.float32], mics: NDArray[np.float64],
                    rooms: list[Surroundings]) -> Evaluate:
             features = self.model.encode(self._tensor(signals), self._tensor(mics))
-            batch = self._batch(rooms)
+            batch, seconds = self._batch(rooms), self._seconds(signals)
 
             def evaluate(corners: NDArray[np.float64], cells: tuple[int, int, int],
                          coarse: GridPosterior | None) -> GridPosterior:
-                log_posterior, presence = self.model.evaluate_grid(
-                    features, batch, self._tensor(corners), cells)
-                return GridPosterior(log_posterior.exp().cpu().numpy(),
-                                     presence.sigmoid().cpu().numpy(), None)
+                posterior, presence = self._posterior(self.model.evaluate_grid(
+                    features, batch, self._tensor(corners), cells), seconds)
+                return GridPosterior(posterior.numpy(), presence.numpy(), None)
             return evaluate
         return locate_all(encode, self.config, scenes)
+
+    def _posterior(self, answer: tuple[torch.Tensor, torch.Tensor], seconds: float
+                   ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn a network's answer into probabilities: (B, Z, Y, X), and presence (B,)."""
+        log_posterior, presence = answer
+        own = calibration_for(seconds, self.config.calibration)
+        cells = (log_posterior.flatten(1) / own.temperature).softmax(dim=1)
+        return (cells.view_as(log_posterior).cpu(),
+                (own.slope * presence + own.bias).sigmoid().cpu())
 
     def _encode(self, signals: NDArray[np.float32], mics: NDArray[np.float64]) -> LagFeatures:
         return self.model.encode(self._tensor(signals)[None], self._tensor(mics)[None])
@@ -172,17 +182,19 @@ class SurroundingsBackprojector:
             self._tensor(many.area), self._tensor(many.planes), self._tensor(many.std),
             self._tensor(many.ends), None if many.outline is None else self._tensor(many.outline))
 
+    def _seconds(self, signals: NDArray[np.float32]) -> float:
+        return signals.shape[-1] / self.config.sample_rate
+
     def _evaluator(self, features: LagFeatures, batch: SurroundingsBatch[torch.Tensor],
-                   found: Sequence[Estimate] = ()) -> Evaluate:
+                   seconds: float, found: Sequence[Estimate] = ()) -> Evaluate:
         """Evaluate grids of one scene, in which some talkers have been found."""
         talkers = self._found(found) if found else None
 
         def evaluate(corners: NDArray[np.float64], cells: tuple[int, int, int],
                      coarse: GridPosterior | None) -> GridPosterior:
-            log_posterior, presence = self.model.evaluate_grid(
-                features, batch, self._tensor(corners)[None], cells, talkers)
-            return GridPosterior(log_posterior[0].exp().cpu().numpy(),
-                                 float(presence.sigmoid()), None)
+            posterior, presence = self._posterior(self.model.evaluate_grid(
+                features, batch, self._tensor(corners)[None], cells, talkers), seconds)
+            return GridPosterior(posterior[0].numpy(), float(presence), None)
         return evaluate
 
     def _found(self, found: Sequence[Estimate]) -> FoundTalkers:

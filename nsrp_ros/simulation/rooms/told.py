@@ -15,6 +15,8 @@ import math
 from nsrp_ros.core.surroundings.batch import SurroundingsBatch
 from nsrp_ros.simulation.acoustics.image_sources import ImageSourceConfig
 from nsrp_ros.simulation.random_draws import Draw
+from nsrp_ros.simulation.rooms.own_frames import draw_frame
+from nsrp_ros.simulation.rooms.own_frames import move
 from nsrp_ros.simulation.scenes import Scenes
 import torch
 
@@ -83,63 +85,14 @@ def tell(scenes: Scenes[torch.Tensor], config: ToldWalls,
         corner is not the origin. Talkers may be outside of it.
 
     """
-    frame = _draw_frame(scenes, config, Draw(generator))
-    placed = _move(scenes, frame)
+    draw = Draw(generator)
+    frame = draw_frame(scenes, config.turned, draw)
+    placed = move(scenes, frame)
     corners, heights = frame.turn(frame.outline), frame.heights
-    walls = _tell_walls(config, corners, heights, placed.mic_positions, frame.draw)
-    area, outline = _search_area(config, placed, corners, heights, walls, frame.draw)
+    walls = _tell_walls(config, corners, heights, placed.mic_positions, draw)
+    area, outline = _search_area(config, placed, corners, heights, walls, draw)
     surroundings = SurroundingsBatch(area, walls.planes, walls.std, walls.ends, outline)
     return replace(placed, room_dims=area[:, 1] - area[:, 0], surroundings=surroundings)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """How scenes are turned, and the true rooms in their own frames."""
-
-    angle: torch.Tensor
-    mirrored: torch.Tensor
-    outline: torch.Tensor  # (B, C, 2), counterclockwise
-    heights: torch.Tensor  # (B,)
-    width: torch.Tensor  # (B,), along x
-    draw: Draw
-
-    def turn(self, points: torch.Tensor) -> torch.Tensor:
-        """Mirror points (B, n, 2 or 3) along x, and turn them about z."""
-        x = torch.where(self.mirrored[:, None], self.width[:, None] - points[..., 0],
-                        points[..., 0])
-        y, cos, sin = points[..., 1], self.angle.cos()[:, None], self.angle.sin()[:, None]
-        return torch.cat([torch.stack([cos * x - sin * y, sin * x + cos * y], dim=-1),
-                          points[..., 2:]], dim=-1)
-
-
-def _draw_frame(scenes: Scenes[torch.Tensor], config: ToldWalls, draw: Draw) -> _Frame:
-    dims = scenes.room_dims if scenes.true_room_dims is None else scenes.true_room_dims
-    device, n = dims.device, len(dims)
-    quarter = (4 * draw.uniform(n)).floor()
-    any_angle = (draw.uniform(n) - 0.5) * (draw.uniform(n) < config.turned)
-    mirrored = (draw.uniform(n) < 0.5).to(device)
-    outline = scenes.outline
-    if outline is None:
-        zero = torch.zeros_like(dims[:, 0])
-        x, y = dims[:, 0], dims[:, 1]
-        outline = torch.stack([torch.stack(corner, dim=-1) for corner in (
-            (zero, zero), (x, zero), (x, y), (zero, y))], dim=1)
-    # Mirrored corners would run clockwise.
-    outline = torch.where(mirrored[:, None, None], outline.flip(1), outline)
-    return _Frame(((quarter + any_angle) * (math.pi / 2)).to(device), mirrored, outline,
-                  dims[:, 2], dims[:, 0], draw)
-
-
-def _move(scenes: Scenes[torch.Tensor], frame: _Frame) -> Scenes[torch.Tensor]:
-    """Express positions in the new frames."""
-    talkers = scenes.talkers
-    return replace(
-        scenes, mic_positions=frame.turn(scenes.mic_positions),
-        source_position=frame.turn(scenes.source_position[:, None])[:, 0],
-        talkers=None if talkers is None else frame.turn(talkers),
-        outline=frame.turn(frame.outline), true_room_dims=None,
-        true_mic_positions=None if scenes.true_mic_positions is None
-        else frame.turn(scenes.true_mic_positions))
 
 
 @dataclass(frozen=True)
@@ -217,7 +170,8 @@ def _tell_walls(config: ToldWalls, corners: torch.Tensor, heights: torch.Tensor,
 
 
 def _search_area(config: ToldWalls, scenes: Scenes[torch.Tensor], corners: torch.Tensor,
-                 heights: torch.Tensor, walls: _Walls, draw: Draw) -> tuple[torch.Tensor, torch.Tensor | None]:
+                 heights: torch.Tensor, walls: _Walls,
+                 draw: Draw) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Draw the boxes (B, 2, 3) that are searched, and outlines (B, C, 2) within some of them."""
     device, n = corners.device, len(corners)
 

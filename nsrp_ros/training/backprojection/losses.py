@@ -49,7 +49,7 @@ def posterior_loss(log_posterior: torch.Tensor, points: torch.Tensor, talkers: t
         spread = torch.bmm(between_cells, floor[..., None])[..., 0]
     losses = []
     for position in talkers.unbind(dim=1):
-        truth = _trilinear_weights(points, position)
+        truth = trilinear_weights(points, position)
         cross_entropy = -(truth * log_posterior).flatten(1).sum(dim=1)
         from_truth = torch.linalg.vector_norm(cells - position[:, None, :2], dim=-1)
         energy = (floor * (from_truth - 0.5 * spread)).sum(dim=1)
@@ -67,7 +67,7 @@ def presence_loss(presence: torch.Tensor, talking: torch.Tensor,
     return (loss * counts).sum() / counts.sum().clamp(min=1)
 
 
-def _trilinear_weights(points: torch.Tensor, source_position: torch.Tensor) -> torch.Tensor:
+def trilinear_weights(points: torch.Tensor, source_position: torch.Tensor) -> torch.Tensor:
     """Share a position among the cells around it: weights (B, Z, Y, X) that sum to one."""
     x, y, z = points[:, 0, 0, :, 0], points[:, 0, :, 0, 1], points[:, :, 0, 0, 2]
     along = [_linear_weights(centres, source_position[:, axis])

@@ -21,6 +21,7 @@ OUTSIDE = 0.15
 """Metres by which a talker may be outside a grid and still count as in its outermost cell."""
 SHORTEST = 0.1
 """Seconds, of the shortest windows."""
+_STILL_HEARD = 0.3  # share of a window's power, below which a part of it may hold a pause
 _FOUND_STD = (0.02, 0.2)  # metres, range of how far off found talkers are
 
 
@@ -129,7 +130,7 @@ def random_subregion(area: torch.Tensor, position: torch.Tensor,
 
 
 def told_of(scenes: Scenes[torch.Tensor]) -> SurroundingsBatch[torch.Tensor]:
-    """Return what scenes are told of their rooms; boxes that are known exactly, if nothing else."""
+    """Return what scenes are told of their rooms, exact boxes if nothing else."""
     return exact_boxes(scenes.room_dims) if scenes.surroundings is None else scenes.surroundings
 
 
@@ -151,24 +152,45 @@ def _within(talkers: torch.Tensor, area: torch.Tensor) -> torch.Tensor:
     return ((place > low) & (place < high)).all(dim=-1)
 
 
-def _cut_short(task: Task) -> Task:
-    """Keep a part of each window; scenes in which hardly anything is left do not count."""
+def middle_part(task: Task, length: int, start: int | None = None) -> Task:
+    """
+    Keep a part of each window; scenes in which hardly anything is left of a voice do not count.
+
+    Parameters
+    ----------
+    task : Task
+        Of whole windows.
+    length : int
+        Samples to keep.
+    start : int, optional
+        The first of them; without it the middle is kept.
+
+    Returns
+    -------
+    Task
+        The same of shorter windows.
+
+    """
     signals = task.scenes.signals
-    total = signals.shape[-1]
-    least = int(SHORTEST * task.scenes.sample_rate)
-    length = int(torch.randint(least, total, ()))
-    # What is left holds the middle of the window: there walking talkers are where they should be.
-    start = int(torch.randint(max(0, total // 2 - length),
-                              min(total // 2, total - length) + 1, ()))
+    start = (signals.shape[-1] - length) // 2 if start is None else start
     part = signals[..., start:start + length]
     power = part.square().mean(dim=(1, 2)) / signals.square().mean(dim=(1, 2)).clamp(min=1e-20)
     silent = ~task.wanted.any(dim=1)
-    counts = ((power > 0.3) | silent).to(task.counts.dtype)
+    counts = ((power > _STILL_HEARD) | silent).to(task.counts.dtype)
     return replace(task, scenes=replace(task.scenes, signals=part), counts=counts)
 
 
+def _cut_short(task: Task) -> Task:
+    """Keep a part of each window that holds its middle, where walking talkers are."""
+    total = task.scenes.signals.shape[-1]
+    length = int(torch.randint(int(SHORTEST * task.scenes.sample_rate), total, ()))
+    start = int(torch.randint(max(0, total // 2 - length),
+                              min(total // 2, total - length) + 1, ()))
+    return middle_part(task, length, start)
+
+
 def _find_some(task: Task) -> Task:
-    """Say that some talkers are found, about where they are, and now and then somebody who is not."""
+    """Say that some talkers are found, about where they are, and now and then an invented one."""
     _, talking = _talkers(task.scenes)
     n_scenes, most = talking.shape
     device = talking.device
@@ -181,8 +203,8 @@ def _find_some(task: Task) -> Task:
     place = task.talkers + std[..., None] / math.sqrt(2) * torch.randn_like(task.talkers)
     # An invented talker: at any place of the area, in one of twenty scenes.
     area = task.surroundings.area
-    anywhere = area[:, :1] + (area[:, 1:] - area[:, :1]) * torch.rand(n_scenes, 1, 3,
-                                                                     device=device)
+    share = torch.rand(n_scenes, 1, 3, device=device)
+    anywhere = area[:, :1] + (area[:, 1:] - area[:, :1]) * share
     invented = torch.rand(n_scenes, 1, device=device) < 0.05
     place = torch.cat([place, anywhere], dim=1)
     std = torch.cat([std, std[:, :1]], dim=1).masked_fill(
