@@ -18,7 +18,7 @@ EXTRAS = {
              'stonesoup>=1.7,<2', 'tqdm>=4.66,<5'],
     'simulation': SIMULATION,  # the simulated room and the demo
     'train': [*SIMULATION, 'lightning>=2.4,<3', 'onnx>=1.16,<2', 'onnxruntime>=1.17,<2',
-              'tqdm>=4.66,<5'],
+              'tqdm>=4.66,<5', 'xsrp>=0.1.1,<0.2'],
     'test': ['pytest'],
 }
 

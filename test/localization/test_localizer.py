@@ -97,6 +97,29 @@ def test_bad_scenes_are_refused(anechoic):
             signals, 16000, anechoic.mic_positions, anechoic.room_dims)
 
 
+@pytest.mark.parametrize('method', (*METHODS, 'surroundings'))
+def test_copies_of_one_channel_are_refused(method, anechoic):
+    """By every method, with a sentence that names them; they vote for equal distances."""
+    signals = anechoic.signals()
+    signals[4] = -0.5 * signals[1] + 0.01
+    scene = 16000, anechoic.mic_positions, anechoic.room_dims
+    localizer = Localizer.load(method)
+    for ask in (localizer.locate, localizer.locate_talkers):
+        with pytest.raises(ValueError, match='channels 1 and 4 are copies of one another'):
+            ask(signals, *scene)
+
+
+@pytest.mark.parametrize('method', ('backprojection', 'surroundings', 'srp_phat'))
+def test_an_offset_changes_nothing_much(method, anechoic):
+    """A sound card's direct current, of 0.9 here, is no sound."""
+    localizer, signals = Localizer.load(method), anechoic.signals()
+    scene = 16000, anechoic.mic_positions, anechoic.room_dims
+    one = localizer.locate(signals, *scene)
+    other = localizer.locate(signals + np.float32(0.9), *scene)
+    assert np.linalg.norm(one.position - other.position) < 0.01
+    assert one.confidence == pytest.approx(other.confidence, abs=0.02)
+
+
 def test_silence_earns_no_confidence(anechoic):
     """Digital silence makes a flat map, which says nothing at all."""
     estimate = Localizer.load('srp_phat').locate(

@@ -28,6 +28,7 @@ MAY_IMPORT = {  # besides itself
 }
 EXCEPTIONS = {
     ('localization/weights.py', 'networks'), ('localization/neural_srp.py', 'networks'),
+    ('localization/backprojection/any_surroundings.py', 'networks'),
     ('localization/backprojection/torch_batches.py', 'networks'),
     ('ros/simulated_room_node.py', 'simulation'), ('training/export_onnx.py', 'localization')}
 """Single modules that may import one folder more; and all of torch_cpu, see `may`."""

@@ -18,6 +18,7 @@ KEYS = {
     'pytransform3d': 'python3-pytransform3d-pip', 'rosbags': 'python3-rosbags-pip',
     'ruamel': 'python3-ruamel.yaml', 'stonesoup': 'python3-stonesoup-pip',
     'onnxruntime': 'python3-onnxruntime-pip', 'numba': 'python3-numba-pip',
+    'xsrp': 'python3-xsrp-pip',
     # Where ROS is installed its own package does this one's work (see transforms.py).
     'transforms3d': 'tf_transformations',
 }

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.core.spectral_edges import without_offset
 from nsrp_ros.localization.backprojection.approximations import Approximations
 from nsrp_ros.localization.backprojection.approximations import bfloat16_is_faster
 from nsrp_ros.localization.backprojection.torch_batches import Backprojector
@@ -14,6 +15,7 @@ from nsrp_ros.localization.localizer import Localizer
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import whole_room
 from nsrp_ros.networks.checkpoint import load_checkpoint
+from nsrp_ros.networks.mirrors import exact_boxes
 import numpy as np
 import pytest
 import torch
@@ -131,7 +133,7 @@ def test_the_readout_is_the_same_network(activation):
     kept = features.clone()
     readout = FastBackprojection(model, NONE).readout
     log_posterior, presence = readout.read(features, readout.cells(dims, area, shape, 4), True)
-    expected = model.read_posterior(features[None], dims[None], area[None], shape, 4)
+    expected = model.read_posterior(features[None], exact_boxes(dims[None]), area[None], shape, 4)
     torch.testing.assert_close(log_posterior, expected[0][0], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(presence, expected[1][0], atol=1e-4, rtol=1e-4)
     assert torch.equal(features, kept)
@@ -193,8 +195,8 @@ def test_the_number_of_bits_is_measured_once():
 
 def test_the_localizer_approximates(trained, anechoic):
     """`Localizer.load`, which the node and every evaluation call, takes the fast network."""
-    scene_ = anechoic.signals(), anechoic.mic_positions, anechoic.room_dims
-    estimate = Localizer.load('backprojection').locate(scene_[0], anechoic.sample_rate,
+    scene_ = without_offset(anechoic.signals()), anechoic.mic_positions, anechoic.room_dims
+    estimate = Localizer.load('backprojection').locate(anechoic.signals(), anechoic.sample_rate,
                                                        *scene_[1:])
     fast, plain = (Backprojector(trained, approximations=of) for of in (Approximations(), None))
     assert fast.approximates and not plain.approximates
