@@ -70,7 +70,7 @@ class Locates(Protocol):
     """What is timed: a Localizer, or a PairByPair."""
 
     def locate(self, signals: NDArray[np.float32], sample_rate: float,
-               mic_positions: NDArray[np.float32], room_dims: NDArray[np.float32]) -> object:
+               mic_positions: NDArray[np.float32], room_dims: NDArray[np.float32], /) -> object:
         """Locate the talker of one window."""
 
 

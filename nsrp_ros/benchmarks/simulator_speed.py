@@ -9,11 +9,10 @@ from collections.abc import Sequence
 import platform
 import time
 
-from nsrp_ros.simulation.presets import MixtureConfig
 from nsrp_ros.simulation.presets import PRESETS
-from nsrp_ros.simulation.realistic_rooms import RealConfig
 from nsrp_ros.simulation.shoebox_rooms import RoomConfig
 from nsrp_ros.simulation.simulator import draw_scenes
+from nsrp_ros.simulation.simulator import SceneConfig
 from nsrp_ros.simulation.simulator import simulate
 from nsrp_ros.simulation.speech.bank import SpeechBank
 from nsrp_ros.simulation.speech.debian_prompts import SpeechError
@@ -22,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 
-def rate_of_torch(config: RoomConfig | RealConfig | MixtureConfig, n_mics: int, bank: SpeechBank,
+def rate_of_torch(config: SceneConfig, n_mics: int, bank: SpeechBank,
                   device: str | torch.device, n_rooms: int, batch: int,
                   max_bytes: int) -> float:
     """Return rooms a second through `simulation.simulate`, speech and noise included."""

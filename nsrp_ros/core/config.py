@@ -120,7 +120,8 @@ class Calibration:
     How a network's answers become probabilities that hold, for windows of one length.
 
     A posterior p becomes p^(1 / temperature), normalised; log-odds x that somebody talks become
-    slope x + bias. Fitted on validation rooms by evaluation/families/calibrate.py.
+    slope x + bias; those that somebody else talks, besides talkers who are found, have a line of
+    their own. Fitted on validation rooms by evaluation/families/calibrate.py.
     """
 
     seconds: float = 0.5
@@ -128,11 +129,18 @@ class Calibration:
     temperature: float = 1.0
     slope: float = 1.0
     bias: float = 0.0
+    further_slope: float = 1.0
+    further_bias: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what would turn likely and unlikely round."""
-        _require(min(self.seconds, self.temperature, self.slope) > 0,
-                 'seconds, temperature and slope must be positive')
+        _require(min(self.seconds, self.temperature, self.slope, self.further_slope) > 0,
+                 'seconds, temperature and slopes must be positive')
+
+    def line(self, is_further: bool) -> tuple[float, float]:
+        """Return slope and bias for the first talker, or for further ones."""
+        return ((self.further_slope, self.further_bias) if is_further
+                else (self.slope, self.bias))
 
 
 def calibration_for(seconds: float, many: tuple[Calibration, ...]) -> Calibration:
@@ -145,7 +153,7 @@ def calibration_for(seconds: float, many: tuple[Calibration, ...]) -> Calibratio
     share = math.log(seconds / low.seconds) / span if span else 0.0
     return Calibration(seconds, *(
         (1 - share) * getattr(low, name) + share * getattr(high, name)
-        for name in ('temperature', 'slope', 'bias')))
+        for name in ('temperature', 'slope', 'bias', 'further_slope', 'further_bias')))
 
 
 @dataclass(frozen=True)

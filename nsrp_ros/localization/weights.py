@@ -51,7 +51,7 @@ def load_weights(name: str, device: str = 'cpu', threads: int = 0) -> AnyMethod:
     found = _load(name, device, threads)
     if name != DEFAULT:
         return found
-    from nsrp_ros.localization.backprojection.by_knowledge import ByKnowledge
+    from nsrp_ros.localization.by_knowledge import ByKnowledge
 
     def load_other() -> TalkersMethod:
         return cast(TalkersMethod, _load(ANY_ROOM, device, threads))

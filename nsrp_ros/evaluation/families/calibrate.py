@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
+from itertools import islice
 
 from nsrp_ros.core.config import Calibration
+from nsrp_ros.core.estimate import RIGHT_WITHIN
 from nsrp_ros.core.model_files import find_weights
+from nsrp_ros.localization.backprojection.any_surroundings import SurroundingsBackprojector
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.cell_geometry import area_points
 from nsrp_ros.networks.checkpoint import load_checkpoint
@@ -29,11 +32,13 @@ from nsrp_ros.simulation.speech.bank import TALKERS
 from nsrp_ros.training.backprojection.losses import trilinear_weights
 from nsrp_ros.training.backprojection.tasks import middle_part
 from nsrp_ros.training.backprojection.tasks import Task
+from nsrp_ros.training.backprojection.tasks import told_of
 from nsrp_ros.training.backprojection.tasks import whole_task
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.optimize import minimize_scalar
+from scipy.special import logit
 import torch
 from tqdm import tqdm
 
@@ -44,6 +49,9 @@ TALKING = (('told_exact', 4), ('told_exact', 6), ('told_rough', 6), ('told_nothi
 """Presets and numbers of microphones of the rooms in which somebody talks."""
 SILENT = (('silent', 4), ('silent', 6), ('told_exact', 6), ('ring_exact', 4))
 """The same of those in which nobody does; in the last two there is white noise alone."""
+FURTHER = (('told_exact', 4), ('told_exact', 6), ('ring_exact', 4), ('two_talkers', 4),
+           ('two_talkers', 6), ('two_talkers', 8), ('three_talkers', 6))
+"""The same of those in which further talkers are looked for."""
 _BATCH = 10
 _PRIOR = 4.0  # windows that the prior of slope 1 and bias 0 is worth
 
@@ -70,17 +78,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path = find_weights(options.method)
     model = load_checkpoint(path).eval()
     scenes = list(_scenes(options.rooms))
-    fitted = []
+    fitted: list[Calibration] = []
     print('| window | temperature | slope | bias | cross-entropies before, after |')
     print('| --- | --- | --- | --- | --- |')
     for seconds in LENGTHS:
         answers = collect(model, scenes, seconds)
         one = fit(answers, seconds)
         fitted.append(one)
-        before, after = (surprise(answers, each) for each in (Calibration(seconds), one))
+        place, presence = zip(*(surprise(answers, each) for each in (Calibration(seconds), one)),
+                              strict=True)
         print(f'| {seconds:g} s | {one.temperature:.2f} | {one.slope:.2f} | {one.bias:+.2f} '
-              f'| {before[0]:.3f}, {after[0]:.3f} nats (place); {before[1]:.3f}, {after[1]:.3f} '
-              'nats (presence) |', flush=True)
+              '| {:.3f}, {:.3f} nats (place); '.format(*place)
+              + '{:.3f}, {:.3f} nats (presence) |'.format(*presence), flush=True)
+    # Windows of half a second decide about further talkers in all.
+    model.config = replace(model.config, calibration=tuple(fitted))
+    answers = collect_further(model, options.rooms)
+    slope, bias = fit_line(answers)
+    fitted = [replace(one, further_slope=slope, further_bias=bias) for one in fitted]
+    before, after = (_presence_surprise(answers, *line) for line in ((1.0, 0.0), (slope, bias)))
+    print(f'further talkers: slope {slope:.2f}, bias {bias:+.2f}, cross-entropy {before:.3f}, '
+          f'{after:.3f} nats over {len(answers.talking)} looks')
     if options.write:
         model.config = replace(model.config, calibration=tuple(fitted))
         save_checkpoint(path, model, options.method)
@@ -89,14 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _scenes(n_rooms: int) -> Iterator[tuple[Scenes[torch.Tensor], bool]]:
     """Simulate the validation rooms, and tell whether anybody talks in them."""
     bank, _ = find_speech('auto', TALKERS['val'])
-    kinds = [(*each, True, False) for each in TALKING] + [
-        (*each, False, each[0] != 'silent') for each in SILENT]
-    for number, (preset, n_mics, talks, is_noise) in enumerate(kinds):
+    kinds = [(*each, True) for each in TALKING] + [(*each, False) for each in SILENT]
+    for number, (preset, n_mics, talks) in enumerate(kinds):
         generator = torch.Generator().manual_seed(1000 + number)
         # As many silent rooms as others, in all.
         count = n_rooms if talks else n_rooms * len(TALKING) // len(SILENT)
         scenes = simulate(PRESETS[preset], n_mics, count, bank, generator)
-        if is_noise:
+        if not talks and preset != 'silent':
             noise = torch.randn(scenes.signals.shape, generator=generator)
             scenes = replace(scenes, signals=0.01 * noise)
         yield scenes, talks
@@ -156,16 +172,58 @@ def _with_truth(task: Task, log_posterior: torch.Tensor
         yield each, truth[k, task.wanted[k]]
 
 
+@torch.inference_mode()
+def collect_further(model: Backprojection, n_rooms: int) -> Answers:
+    """
+    Ask the network for further talkers where one, two or three talk.
+
+    Parameters
+    ----------
+    model : Backprojection
+        On the CPU.
+    n_rooms : int
+        Rooms of each family.
+
+    Returns
+    -------
+    Answers
+        Without posteriors; whether anybody is left whom the looks before had not found.
+
+    """
+    finder = SurroundingsBackprojector(model)
+    bank, _ = find_speech('auto', TALKERS['val'])
+    odds, left = [], []
+    for number, (preset, n_mics) in enumerate(tqdm(FURTHER, desc='further talkers')):
+        scenes = simulate(PRESETS[preset], n_mics, n_rooms, bank,
+                          torch.Generator().manual_seed(2000 + number))
+        told = told_of(scenes)
+        for k in range(len(scenes)):
+            looks = finder.looks(scenes.signals[k].numpy(),
+                                 scenes.mic_positions[k].double().numpy(), told.one(k))
+            rest = scenes.all_talkers[k, scenes.talking_mask[k], :2].numpy()
+            for rank, seen in enumerate(islice(looks, 3)):
+                estimate = seen.estimate
+                if rank:
+                    odds.append(logit(np.clip(estimate.presence or 0.0, 1e-9, 1 - 1e-9)))
+                    left.append(len(rest) > 0)
+                rest = rest[np.linalg.norm(rest - estimate.position, axis=1) > RIGHT_WITHIN]
+    return Answers([], np.array(odds), np.array(left))
+
+
 def fit(answers: Answers, seconds: float) -> Calibration:
     """Fit the temperature, and the line of log-odds, that surprise least."""
     temperature = minimize_scalar(lambda log: _place_surprise(answers, float(np.exp(log))),
                                   bounds=(-1.0, 1.5), method='bounded').x
+    return Calibration(seconds, float(np.exp(temperature)), *fit_line(answers))
+
+
+def fit_line(answers: Answers) -> tuple[float, float]:
+    """Fit the slope and the bias of log-odds that surprise least."""
     # Where no window is mistaken, any slope would do: a weak prior keeps it finite.
     prior = _PRIOR / len(answers.talking)
     line = minimize(lambda of: prior * float(of @ of) + _presence_surprise(
         answers, float(np.exp(of[0])), float(of[1])), (0.0, 0.0), method='Nelder-Mead').x
-    return Calibration(seconds, float(np.exp(temperature)), float(np.exp(line[0])),
-                       float(line[1]))
+    return float(np.exp(line[0])), float(line[1])
 
 
 def surprise(answers: Answers, one: Calibration) -> tuple[float, float]:
@@ -175,7 +233,7 @@ def surprise(answers: Answers, one: Calibration) -> tuple[float, float]:
 
 
 def _place_surprise(answers: Answers, temperature: float) -> float:
-    """Return the mean cross-entropy; of several talkers the one counts who surprises least."""
+    """Return the mean cross-entropy of the talkers' cells."""
     costs = [-(truth * (log_posterior / temperature).log_softmax(dim=0)).sum(dim=1).max()
              for log_posterior, truth in answers.posteriors]
     return float(torch.stack(costs).mean())

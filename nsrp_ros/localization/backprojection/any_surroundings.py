@@ -6,15 +6,15 @@ It is computed as networks/backprojection.py says, without approximations.
 Shapes: B scenes, M microphones, T samples, (ny, nx) cells of the map.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
+from itertools import islice
 import math
 from typing import ClassVar
 
 from nsrp_ros.core.config import calibration_for
 from nsrp_ros.core.estimate import Estimate
-from nsrp_ros.core.posterior import Posterior
 from nsrp_ros.core.surroundings import Surroundings
 from nsrp_ros.core.surroundings.batch import stack
 from nsrp_ros.core.surroundings.batch import SurroundingsBatch
@@ -27,6 +27,7 @@ from nsrp_ros.localization.backprojection.coarse_to_fine import Look
 from nsrp_ros.localization.backprojection.coarse_to_fine import look
 from nsrp_ros.localization.backprojection.coarse_to_fine import Scene
 from nsrp_ros.localization.backprojection.grids import map_grid
+from nsrp_ros.localization.backprojection.talker_maps import on_map_of
 from nsrp_ros.networks.backprojection import Backprojection
 from nsrp_ros.networks.backprojection import LagFeatures
 from nsrp_ros.networks.explained import FoundTalkers
@@ -40,7 +41,8 @@ FURTHER_CELLS = 13
 SOMEBODY = 0.5
 """Presence from which on there is a talker."""
 _APART = 0.3  # metres; nearer than that, a further talker is the same one, found again
-_FOUND_STD = (0.02, 0.3)  # metres, between which networks have been told how far talkers are off
+FOUND_STD = (0.02, 0.2)
+"""Metres between which networks have been told how far off talkers are."""
 
 
 class SurroundingsBackprojector:
@@ -112,24 +114,32 @@ class SurroundingsBackprojector:
             In the order in which they were found; all maps have the same cells.
 
         """
-        active = channels_with_signal(signals)
-        if active.sum() < 2:
-            return []
-        features = self._encode(signals[active], mic_positions[active])
-        batch, centre = self._batch([surroundings]), mic_positions.mean(axis=0)
-        grid = map_grid(self.config, surroundings)
-        further = map_grid(self.config, surroundings, shape=(FURTHER_CELLS, FURTHER_CELLS))
-        found: list[Estimate] = []
-        while len(found) < most:
-            evaluate = self._evaluator(features, batch, self._seconds(signals), found)
-            seen = look(evaluate, further if found else grid, surroundings, centre)
+        found: list[Look] = []
+        for seen in islice(self.looks(signals, mic_positions, surroundings), most):
             estimate = seen.estimate
             assert estimate.presence is not None
-            same = any(math.dist(estimate.position, other.position) < _APART for other in found)
+            same = any(math.dist(estimate.position, other.estimate.position) < _APART
+                       for other in found)
             if estimate.presence < SOMEBODY or same:
                 break
-            found.append(_on_map(seen, found[0]) if found else estimate)
-        return found
+            found.append(seen)
+        return [on_map_of(seen, found[0].estimate) if number else seen.estimate
+                for number, seen in enumerate(found)]
+
+    def looks(self, signals: NDArray[np.float32], mic_positions: NDArray[np.float64],
+              surroundings: Surroundings) -> Iterator[Look]:
+        """Look for one talker after the other, whether or not anybody is left."""
+        active = channels_with_signal(signals)
+        if active.sum() < 2:
+            return
+        features = self._encode(signals[active], mic_positions[active])
+        batch, centre = self._batch([surroundings]), mic_positions.mean(axis=0)
+        grid, found = map_grid(self.config, surroundings), list[Look]()
+        further = map_grid(self.config, surroundings, shape=(FURTHER_CELLS, FURTHER_CELLS))
+        while True:
+            evaluate = self._evaluator(features, batch, self._seconds(signals), found)
+            found.append(look(evaluate, further if found else grid, surroundings, centre))
+            yield found[-1]
 
     @torch.inference_mode()
     def estimate_all(self, scenes: Sequence[Scene]) -> list[Estimate]:
@@ -163,14 +173,14 @@ class SurroundingsBackprojector:
             return evaluate
         return locate_all(encode, self.config, scenes)
 
-    def _posterior(self, answer: tuple[torch.Tensor, torch.Tensor], seconds: float
-                   ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _posterior(self, answer: tuple[torch.Tensor, torch.Tensor], seconds: float,
+                   is_further: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn a network's answer into probabilities: (B, Z, Y, X), and presence (B,)."""
         log_posterior, presence = answer
         own = calibration_for(seconds, self.config.calibration)
         cells = (log_posterior.flatten(1) / own.temperature).softmax(dim=1)
-        return (cells.view_as(log_posterior).cpu(),
-                (own.slope * presence + own.bias).sigmoid().cpu())
+        slope, bias = own.line(is_further)
+        return cells.view_as(log_posterior).cpu(), (slope * presence + bias).sigmoid().cpu()
 
     def _encode(self, signals: NDArray[np.float32], mics: NDArray[np.float64]) -> LagFeatures:
         return self.model.encode(self._tensor(signals)[None], self._tensor(mics)[None])
@@ -186,54 +196,32 @@ class SurroundingsBackprojector:
         return signals.shape[-1] / self.config.sample_rate
 
     def _evaluator(self, features: LagFeatures, batch: SurroundingsBatch[torch.Tensor],
-                   seconds: float, found: Sequence[Estimate] = ()) -> Evaluate:
+                   seconds: float, found: Sequence[Look] = ()) -> Evaluate:
         """Evaluate grids of one scene, in which some talkers have been found."""
         talkers = self._found(found) if found else None
 
         def evaluate(corners: NDArray[np.float64], cells: tuple[int, int, int],
                      coarse: GridPosterior | None) -> GridPosterior:
             posterior, presence = self._posterior(self.model.evaluate_grid(
-                features, batch, self._tensor(corners)[None], cells, talkers), seconds)
+                features, batch, self._tensor(corners)[None], cells, talkers), seconds,
+                talkers is not None)
             return GridPosterior(posterior[0].numpy(), float(presence), None)
         return evaluate
 
-    def _found(self, found: Sequence[Estimate]) -> FoundTalkers:
+    def _found(self, found: Sequence[Look]) -> FoundTalkers:
         """Tell the network where talkers have been found, and how far off they may be."""
-        places, stds = [], []
-        for one in found:
-            assert one.height is not None and one.covariance is not None
-            places.append([*one.position, one.height])
-            stds.append(np.clip(math.sqrt(np.trace(one.covariance) / 2), *_FOUND_STD))
-        return FoundTalkers(self._tensor(np.array(places))[None],
+        places = [[*seen.estimate.position, seen.estimate.height] for seen in found]
+        stds = [np.clip(_spread(seen), *FOUND_STD) for seen in found]
+        return FoundTalkers(self._tensor(np.array(places, np.float64))[None],
                             self._tensor(np.array(stds))[None])
 
 
-def _on_map(seen: Look, first: Estimate) -> Estimate:
-    """Express a further talker's map in the cells of the first one's, as finely as is known."""
-    whole, refined = seen.whole, seen.refined
-    rows, columns = (_nearest(own, of) for own, of in ((first.y, whole.y), (first.x, whole.x)))
-    # Each cell's probability is shared among the cells that lie in it.
-    spread = whole.floor[rows][:, columns] / (
-        np.bincount(rows, minlength=len(whole.y))[rows][:, None]
-        * np.bincount(columns, minlength=len(whole.x))[columns])
-    inside = _covered(first.y, refined, 1)[:, None] & _covered(first.x, refined, 0)
-    share = float(spread[inside].sum())
-    spread = np.where(inside, 0.0, spread)
-    np.add.at(spread, np.ix_(_nearest(refined.y, first.y), _nearest(refined.x, first.x)),
-              share * refined.floor)
-    if first.searched is not None:
-        spread = np.where(first.searched, spread, 0.0)
-    return replace(seen.estimate, likelihood_map=spread / spread.sum(), x=first.x, y=first.y,
-                   searched=first.searched)
+def _spread(seen: Look) -> float:
+    """
+    Return how far off a talker may be, metres, if he is where the closer look was.
 
-
-def _nearest(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return for each point which of the rising centres is nearest."""
-    between = (centres[1:] + centres[:-1]) / 2
-    return np.asarray(np.searchsorted(between, points))
-
-
-def _covered(centres: NDArray[np.float64], refined: Posterior, axis: int) -> NDArray[np.bool_]:
-    """Tell which centres a refinement grid covers along an axis."""
-    fine, half = (refined.x, refined.y)[axis], refined.step(axis) / 2
-    return np.asarray((centres >= fine[0] - half) & (centres <= fine[-1] + half))
+    The whole posterior is wider where several talk, since the first look sees all of them.
+    """
+    near, place = seen.refined, seen.estimate.position
+    squares = (near.x - place[0]) ** 2 + (near.y[:, None] - place[1]) ** 2
+    return math.sqrt(float((near.floor * squares).sum()))

@@ -4,7 +4,7 @@ from nsrp_ros import Localizer
 from nsrp_ros import Surroundings
 from nsrp_ros.core.config import BackprojectionConfig
 from nsrp_ros.core.estimate import Estimate
-from nsrp_ros.localization.backprojection.by_knowledge import ByKnowledge
+from nsrp_ros.localization.by_knowledge import ByKnowledge
 from nsrp_ros.localization.methods import BatchMethod
 from nsrp_ros.localization.methods import TalkersMethod
 import numpy as np
