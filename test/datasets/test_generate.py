@@ -136,7 +136,7 @@ def test_command_line_generates_sets(tmp_path, capsys):
 
 
 SEVERAL = RealConfig(room=RoomConfig(max_order=1), mounting=MountingConfig(),
-                     polygons=PolygonConfig(), talkers=TalkersConfig((0.2, 0.3, 0.5)))
+                     polygons=PolygonConfig(), talkers=TalkersConfig((0.4, 0.3, 0.3)))
 
 
 def test_sets_hold_talkers_outlines_and_what_is_told(tmp_path, monkeypatch):
@@ -144,9 +144,9 @@ def test_sets_hold_talkers_outlines_and_what_is_told(tmp_path, monkeypatch):
     rooms = MixtureConfig((SEVERAL, RoomConfig(max_order=1)), (0.6, 0.4))
     told = ToldConfig(rooms, ToldWalls((0.3, 0.3, 0.0, 0.2, 0.2)))
     monkeypatch.setitem(PRESETS, 'told', told)
-    path = make_small(tmp_path, count=12, preset='told', simulator='torch')
+    path = make_small(tmp_path, count=24, preset='told', simulator='torch')
     scenes = load(path, verify=True)
-    assert scenes.talkers.shape == (12, 2, 3) and set(scenes.n_talking) == {0, 1, 2}
+    assert scenes.talkers.shape == (24, 2, 3) and set(scenes.n_talking) == {0, 1, 2}
     np.testing.assert_array_equal(scenes.talking, scenes.n_talking > 0)
     np.testing.assert_array_equal(scenes.talkers[:, 0], scenes.source_position)
     assert 4 < scenes.outline.shape[1] < MOST_CORNERS
@@ -155,9 +155,9 @@ def test_sets_hold_talkers_outlines_and_what_is_told(tmp_path, monkeypatch):
     surroundings = scenes.surroundings
     np.testing.assert_allclose(surroundings.area[:, 1] - surroundings.area[:, 0],
                                scenes.room_dims, rtol=1e-5)
-    assert surroundings.planes.shape == (12, scenes.outline.shape[1] + 2, 4)
+    assert surroundings.planes.shape == (24, scenes.outline.shape[1] + 2, 4)
     assert np.isfinite(surroundings.std).any() and np.isinf(surroundings.std).any()
-    every = [surroundings.one(k) for k in range(12)]
+    every = [surroundings.one(k) for k in range(24)]
     assert all(one.contains(place) for one, place in zip(every, scenes.source_position))
 
     stored = np.load(path / 'told_std.npy', mmap_mode='r+')
