@@ -66,7 +66,7 @@ import torch
 from torch import nn
 
 CELLS_AT_ONCE = 4096
-"""Cells times pairs that are evaluated together on a processor."""
+"""Cells times pairs that are evaluated together by one thread of a processor."""
 _IMPOSSIBLE = -60.0  # a score so low that the cell has no probability, and still a gradient
 
 
@@ -179,9 +179,9 @@ class Backprojection(nn.Module):
         scene = Scene(lag_features, surroundings, pairs_of(mics), context, marks,
                       blurred(lag_features.echo) if self.echoes is not None else None)
         points = area_points(area, shape).flatten(1, 3)  # (B, V, 3)
-        # On a processor a few cells at a time stay in its caches, and take half as long.
-        at_once = points.shape[1] if points.requires_grad or points.is_cuda else max(
-            64, CELLS_AT_ONCE // len(scene.pairs))
+        # For one thread a few cells at a time stay in its caches; several wait for one another.
+        at_once = (max(64, CELLS_AT_ONCE // len(scene.pairs))
+                   if torch.get_num_threads() == 1 and not points.is_cuda else points.shape[1])
         pooled = torch.cat([self._pooled(scene, some) for some in points.split(at_once, dim=1)],
                            dim=1)
         return self.read_posterior(pooled, surroundings, area, shape, mics.shape[1])

@@ -138,6 +138,7 @@ def test_how_many_cells_are_evaluated_at_once_does_not_matter(network, heard, mo
     room = batch(ROOMS[1])
     found = FoundTalkers(torch.tensor([[[2.0, 2.0, 1.0]]]), torch.tensor([[0.1]]))
     results = []
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 1)
     for at_once in (10 ** 6, 1):
         monkeypatch.setattr(backprojection, 'CELLS_AT_ONCE', at_once)
         results.append(network(*heard, room, room.area, SHAPE, found))
