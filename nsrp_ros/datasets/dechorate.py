@@ -55,6 +55,7 @@ def read_responses(path: str | os.PathLike[str]) -> tuple[
         responses, rate = data['rirs'][:, :, 0].T, int(data['fs'].item())
         mics, source = data['mics'].T, data['src'][:, 0]
     except (KeyError, IndexError, ValueError, NotImplementedError) as error:
+        # The last of these is what SciPy says of files that MATLAB 7.3 has written.
         raise ValueError(f'{path} does not hold the responses of dEchorate: {error}') from error
     if responses.shape[0] != 12 or mics.shape != (12, 3) or rate % RATE:
         raise ValueError(f'{path} holds {responses.shape[0]} responses at {rate} Hz, not 12 at a '

@@ -4,7 +4,7 @@ Steered response power for several talkers, with peaks de-emphasised by xsrp.
     A. Brutti, M. Omologo, P. Svaizer, "Multiple source localization based on acoustic map
     de-emphasis", EURASIP Journal on Audio, Speech, and Music Processing, 2010.
     E. Grinstein et al., "Steered Response Power for Sound Source Localization: a tutorial
-    review", 2024; its package xsrp (MIT licence): https://pypi.org/project/xsrp
+    review", 2024; its package xsrp (MIT licence)
 
 The highest point of the map is the first talker; a notch at his lags in the correlations of all
 pairs removes him, and the highest point of the new map is the next. Powers say nothing of whether
